@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0
+# Copyright (C) 2026 the svmdk authors
+
+# The one place that has it; dkms.conf repeats it, and "make lint" compares.
+SVMDK_VERSION := 0.1.0
+
+# Which kernel: by version, or by the folder that its headers lie in.
+ifdef KDIR
+KVER ?= $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' '$(KDIR)/include/generated/utsrelease.h')
+else
+KVER ?= $(shell uname -r)
+endif
+KDIR ?= /lib/modules/$(KVER)/build
+
+PREFIX ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR ?= $(PREFIX)/share/man
+BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
+UDEVRULESDIR ?= /usr/lib/udev/rules.d
+SRCDIR ?= /usr/src
+MODDIR ?= /lib/modules/$(KVER)
+
+# The module itself is installed where it runs; a package (DESTDIR) carries
+# the source for dkms instead. INSTALL_MOD=0 or 1 says otherwise.
+INSTALL_MOD ?= $(if $(DESTDIR),0,$(if $(wildcard svmdk.ko),1,0))
+
+DKMS_TREE := $(DESTDIR)$(SRCDIR)/svmdk-$(SVMDK_VERSION)
+UDEV_RULES := $(wildcard userspace/udev/*.rules)
+KBUILD = $(MAKE) -C '$(KDIR)' M='$(CURDIR)'
+
+all: modules tools
+
+modules:
+	@test -e '$(KDIR)/include/generated/autoconf.h' || { \
+		echo 'svmdk: $(KDIR): no kernel headers here;' \
+		'install linux-headers-$(KVER), or name a kernel that has them with KVER= or KDIR=' >&2; \
+		exit 1; }
+	@kmod/compat/probe '$(abspath $(KDIR))'
+	$(KBUILD) modules
+
+# The tool's half: svmdk, unit-tests, tools-install, tools-uninstall and
+# tools-clean. Absent from the tree that dkms builds in.
+-include userspace/tool.mk
+
+tools: svmdk
+
+check:
+	tests/vm/run check
+
+demo:
+	tests/vm/run demo
+
+lint:
+	tests/lint
+
+probes-unused:
+	@kmod/compat/probe --unused
+
+install: tools-install dkms-tree-install $(if $(filter 1,$(INSTALL_MOD)),modules-install)
+	install -d '$(DESTDIR)$(UDEVRULESDIR)'
+	install -m 644 $(UDEV_RULES) '$(DESTDIR)$(UDEVRULESDIR)'
+
+# Only what git has, never what a build left behind.
+dkms-tree-install:
+	rm -rf '$(DKMS_TREE)'
+	install -d '$(DKMS_TREE)'
+	tar -c --owner=0 --group=0 --exclude='*.o' --exclude='.*' --exclude='*.mod' \
+		--exclude=kmod/compat/config.h Kbuild Makefile dkms.conf LICENSE kmod | \
+		tar -x --no-same-permissions -C '$(DKMS_TREE)'
+
+modules-install:
+	$(KBUILD) INSTALL_MOD_PATH='$(DESTDIR)' INSTALL_MOD_DIR=updates modules_install
+	$(if $(DESTDIR),,depmod -a '$(KVER)')
+
+uninstall: tools-uninstall
+	rm -f $(patsubst userspace/udev/%,'$(DESTDIR)$(UDEVRULESDIR)/%',$(UDEV_RULES))
+	rm -rf '$(DKMS_TREE)'
+	rm -f '$(DESTDIR)$(MODDIR)'/updates/svmdk.ko*
+	$(if $(DESTDIR),,depmod -a '$(KVER)')
+
+clean: tools-clean
+	find . -path ./.git -prune -o -type f \( -name '*.o' -o -name '*.mod' -o -name '.*.cmd' \
+		-o -name '*.o.d' \) -exec rm -f {} +
+	rm -f svmdk.ko svmdk.mod.c Module.symvers modules.order .Module.symvers.cmd
+	rm -rf kmod/compat/config.h kmod/compat/.probes
+
+.PHONY: all modules tools check demo lint probes-unused install dkms-tree-install \
+	modules-install uninstall clean tools-install tools-uninstall tools-clean
+.DEFAULT_GOAL := all

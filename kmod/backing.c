@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Copyright (C) 2026 the svmdk authors
+ */
+#include <linux/slab.h>
+
+#include "backing.h"
+#include "compat.h"
+#include "device.h"
+#include "io.h"
+
+/*
+ * Waiting for a file system to thaw blocks a worker, for hours maybe, so it is
+ * done apart from the workqueues that complete I/O.
+ */
+static struct workqueue_struct *svmdk_thaw_wq;
+
+/* Send on what waited; what meets the next freeze parks itself again. */
+static void svmdk_backing_thaw_work(struct work_struct *work)
+{
+	struct svmdk_backing *backing = container_of(work, struct svmdk_backing, thaw_work);
+	struct bio_list bios;
+	struct bio *bio;
+
+	sb_start_write(backing->sb);
+
+	spin_lock_irq(&backing->lock);
+	bios = backing->frozen;
+	bio_list_init(&backing->frozen);
+	spin_unlock_irq(&backing->lock);
+
+	while ((bio = bio_list_pop(&bios)))
+		svmdk_submit_data(backing->dev, bio);
+
+	sb_end_write(backing->sb);
+}
+
+/**
+ * svmdk_backing_park - hold a write until the file system thaws
+ * @backing: where it goes
+ * @bio: the write, not yet accounted and not yet remapped
+ *
+ * Context: any.
+ */
+void svmdk_backing_park(struct svmdk_backing *backing, struct bio *bio)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&backing->lock, flags);
+	bio_list_add(&backing->frozen, bio);
+	spin_unlock_irqrestore(&backing->lock, flags);
+	queue_work(svmdk_thaw_wq, &backing->thaw_work);
+}
+
+/**
+ * svmdk_backing_get - the disk's record of a backing device
+ * @dev: the disk, in setup
+ * @bdev: the block device
+ * @sb: the file system on it that the extent is in, or NULL
+ *
+ * Context: may sleep; the control file's lock is held. Returns NULL when
+ * there is no memory. It lives as long as the disk.
+ */
+struct svmdk_backing *svmdk_backing_get(struct svmdk_device *dev, struct block_device *bdev,
+					struct super_block *sb)
+{
+	struct svmdk_backing *backing;
+
+	list_for_each_entry(backing, &dev->backings, list)
+		if (backing->bdev == bdev && backing->sb == sb)
+			return backing;
+
+	backing = kzalloc(sizeof(*backing), GFP_KERNEL_ACCOUNT);
+	if (!backing)
+		return NULL;
+	backing->dev = dev;
+	backing->bdev = bdev;
+	backing->sb = sb;
+	spin_lock_init(&backing->lock);
+	bio_list_init(&backing->frozen);
+	INIT_WORK(&backing->thaw_work, svmdk_backing_thaw_work);
+	list_add_tail(&backing->list, &dev->backings);
+	return backing;
+}
+
+/**
+ * svmdk_backing_free_all - forget the backing devices of a disk
+ * @dev: the disk, without I/O and without sources
+ *
+ * Context: may sleep.
+ */
+void svmdk_backing_free_all(struct svmdk_device *dev)
+{
+	struct svmdk_backing *backing, *next;
+
+	list_for_each_entry_safe(backing, next, &dev->backings, list) {
+		flush_work(&backing->thaw_work);
+		list_del(&backing->list);
+		kfree(backing);
+	}
+}
+
+struct svmdk_flush_wait {
+	atomic_t pending;
+	struct completion done;
+};
+
+static void svmdk_backing_flush_end_io(struct bio *bio)
+{
+	struct svmdk_flush_wait *wait = bio->bi_private;
+
+	if (atomic_dec_and_test(&wait->pending))
+		complete(&wait->done);
+}
+
+/**
+ * svmdk_backing_flush_all - flush the dirty backing devices of a disk
+ * @dev: the disk
+ *
+ * All at once, so that it takes as long as the slowest. A device that fails
+ * stays dirty: the next flush fails or succeeds for it again.
+ *
+ * Context: may sleep; one caller a disk at a time, which is what makes it
+ * right to clear dirty before the flush: nobody can see it clear while the
+ * flush is still under way. Returns the status of a device that failed.
+ */
+blk_status_t svmdk_backing_flush_all(struct svmdk_device *dev)
+{
+	struct svmdk_flush_wait wait = { .pending = ATOMIC_INIT(1) };
+	struct svmdk_backing *backing;
+	blk_status_t status = BLK_STS_OK;
+
+	init_completion(&wait.done);
+	list_for_each_entry(backing, &dev->backings, list) {
+		backing->flush_bio.bi_private = NULL;
+		if (!xchg(&backing->dirty, 0))
+			continue;
+		bio_init(&backing->flush_bio, backing->bdev, NULL, 0,
+			 REQ_OP_WRITE | REQ_PREFLUSH);
+		backing->flush_bio.bi_private = &wait;
+		backing->flush_bio.bi_end_io = svmdk_backing_flush_end_io;
+		atomic_inc(&wait.pending);
+		submit_bio(&backing->flush_bio);
+	}
+	if (!atomic_dec_and_test(&wait.pending))
+		wait_for_completion_io(&wait.done);
+
+	list_for_each_entry(backing, &dev->backings, list) {
+		if (!backing->flush_bio.bi_private)
+			continue;
+		if (backing->flush_bio.bi_status) {
+			WRITE_ONCE(backing->dirty, 1);
+			status = backing->flush_bio.bi_status;
+		}
+		bio_uninit(&backing->flush_bio);
+	}
+	return status;
+}
+
+int __init svmdk_backing_init(void)
+{
+	svmdk_thaw_wq = alloc_workqueue("svmdk-thaw", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	return svmdk_thaw_wq ? 0 : -ENOMEM;
+}
+
+void svmdk_backing_exit(void)
+{
+	destroy_workqueue(svmdk_thaw_wq);
+}

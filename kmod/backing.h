@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Copyright (C) 2026 the svmdk authors
+ */
+#ifndef _SVMDK_BACKING_H
+#define _SVMDK_BACKING_H
+
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/fs.h>
+#include <linux/workqueue.h>
+
+struct svmdk_device;
+
+/**
+ * struct svmdk_backing - a backing device: where mapped bios of a disk go
+ * @list: in svmdk_device.backings
+ * @dev: the disk above
+ * @bdev: the block device
+ * @sb: the file system on it whose files are the extents; NULL where the
+ *	block device itself is the extent
+ * @mapped: an extent is mapped onto it
+ * @dirty: something was written to it since the last flush. Read by every
+ *	write's completion, written when it changes.
+ * @flush_bio: for the one flush that svmdk_device.flush_work has under way
+ * @lock: of @frozen
+ * @frozen: writes that wait for @sb to thaw
+ * @thaw_work: waits with them
+ */
+struct svmdk_backing {
+	struct list_head list;
+	struct svmdk_device *dev;
+	struct block_device *bdev;
+	struct super_block *sb;
+	bool mapped;
+	int dirty;
+	struct bio flush_bio;
+	spinlock_t lock;
+	struct bio_list frozen;
+	struct work_struct thaw_work;
+};
+
+struct svmdk_backing *svmdk_backing_get(struct svmdk_device *dev, struct block_device *bdev,
+					struct super_block *sb);
+void svmdk_backing_free_all(struct svmdk_device *dev);
+void svmdk_backing_park(struct svmdk_backing *backing, struct bio *bio);
+blk_status_t svmdk_backing_flush_all(struct svmdk_device *dev);
+
+/**
+ * svmdk_backing_start_write - keep the file system from freezing under a write
+ * @backing: where the write goes
+ *
+ * A mapped write passes the file system by, so it takes part in freezing by
+ * itself: fsfreeze and LVM snapshots wait for those under way and hold up the
+ * next. Writes are asynchronous, so lockdep is told that submission gave the
+ * lock away, as in kiocb_start_write().
+ *
+ * Context: any. Returns false when the file system is freezing or frozen.
+ */
+static inline bool svmdk_backing_start_write(struct svmdk_backing *backing)
+{
+	if (!backing->sb)
+		return true;
+	if (!sb_start_write_trylock(backing->sb))
+		return false;
+	__sb_writers_release(backing->sb, SB_FREEZE_WRITE);
+	return true;
+}
+
+/**
+ * svmdk_backing_end_write - undo svmdk_backing_start_write()
+ * @backing: where the write went
+ *
+ * Context: any.
+ */
+static inline void svmdk_backing_end_write(struct svmdk_backing *backing)
+{
+	if (!backing->sb)
+		return;
+	__sb_writers_acquired(backing->sb, SB_FREEZE_WRITE);
+	sb_end_write(backing->sb);
+}
+
+int __init svmdk_backing_init(void);
+void svmdk_backing_exit(void);
+
+#endif /* _SVMDK_BACKING_H */

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Copyright (C) 2026 the svmdk authors
+ */
+#include <linux/capability.h>
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "control.h"
+#include "device.h"
+#include "extent.h"
+
+/* Sizes at ABI version 1: no caller has shorter ones. Never change these. */
+#define SVMDK_VERSION_SIZE_0		40
+#define SVMDK_CREATE_SIZE_0		88
+#define SVMDK_ADD_EXTENTS_SIZE_0	32
+#define SVMDK_NEW_EXTENT_SIZE_0		40
+#define SVMDK_SET_RUNS_SIZE_0		32
+#define SVMDK_COMMIT_SIZE_0		40
+#define SVMDK_DETACH_SIZE_0		32
+#define SVMDK_STATUS_SIZE_0		152
+#define SVMDK_EXTENTS_SIZE_0		32
+#define SVMDK_EXTENT_INFO_SIZE_0	56
+
+/**
+ * struct svmdk_control - an open control file
+ * @lock: held by each call that builds
+ * @dev: the device that is being built, or NULL; guarded by @lock
+ */
+struct svmdk_control {
+	struct mutex lock;
+	struct svmdk_device *dev;
+};
+
+/* Every structure begins with its size as the caller knows it. */
+static int svmdk_copy_in(void *arg, size_t size, size_t least, const void __user *from,
+			 u32 *user_size)
+{
+	if (get_user(*user_size, (const u32 __user *)from))
+		return -EFAULT;
+	if (*user_size < least)
+		return -EINVAL;
+	if (*user_size > PAGE_SIZE)
+		return -E2BIG;
+	return copy_struct_from_user(arg, size, from, *user_size);
+}
+
+/* What a longer structure of the caller has besides, it has zeroed itself. */
+static int svmdk_copy_out(void __user *to, const void *arg, size_t size, u32 user_size)
+{
+	return copy_to_user(to, arg, min_t(size_t, size, user_size)) ? -EFAULT : 0;
+}
+
+static long svmdk_control_version(struct svmdk_control *control, void __user *user)
+{
+	struct svmdk_ioc_version arg;
+	u32 user_size;
+	int err;
+
+	err = svmdk_copy_in(&arg, sizeof(arg), SVMDK_VERSION_SIZE_0, user, &user_size);
+	if (err)
+		return err;
+	arg.abi = SVMDK_ABI_VERSION;
+	strscpy_pad(arg.release, SVMDK_VERSION, sizeof(arg.release));
+	return svmdk_copy_out(user, &arg, sizeof(arg), user_size);
+}
+
+static long svmdk_control_create(struct svmdk_control *control, void __user *user)
+{
+	struct svmdk_ioc_create arg;
+	struct svmdk_device *dev;
+	u32 user_size;
+	int err;
+
+	err = svmdk_copy_in(&arg, sizeof(arg), SVMDK_CREATE_SIZE_0, user, &user_size);
+	if (err)
+		return err;
+	if (arg.abi != SVMDK_ABI_VERSION)
+		return -EPROTO;
+	if (arg.pad || (arg.flags & ~SVMDK_CREATE_RDONLY) || arg.index < -1 ||
+	    strnlen(arg.name, sizeof(arg.name)) == sizeof(arg.name))
+		return -EINVAL;
+	if (control->dev)
+		return -EBUSY;
+	dev = svmdk_device_create(&arg);
+	if (IS_ERR(dev))
+		return PTR_ERR(dev);
+	control->dev = dev;
+	return 0;
+}
+
+static int svmdk_control_add_batch(struct svmdk_device *dev, struct svmdk_ioc_add_extents *arg)
+{
+	void __user *user = u64_to_user_ptr(arg->extents);
+	u32 first = dev->nr_extents;
+	struct svmdk_new_extent extent;
+	int err = 0;
+	u32 i;
+
+	for (i = 0; i < arg->nr && !err; i++, user += arg->extent_size) {
+		err = copy_struct_from_user(&extent, sizeof(extent), user, arg->extent_size);
+		if (!err)
+			err = svmdk_extent_add(dev, &extent, &arg->holder);
+		if (err) {
+			arg->error_index = i;
+			arg->error_reason = extent.reason;
+			break;
+		}
+		err = svmdk_copy_out(user, &extent, sizeof(extent), arg->extent_size);
+		if (!err && fatal_signal_pending(current))
+			err = -EINTR;
+	}
+	if (err)
+		svmdk_extent_drop_from(dev, first);
+	return err;
+}
+
+static long svmdk_control_add_extents(struct svmdk_control *control, void __user *user)
+{
+	struct svmdk_ioc_add_extents arg;
+	u32 user_size;
+	int err;
+
+	err = svmdk_copy_in(&arg, sizeof(arg), SVMDK_ADD_EXTENTS_SIZE_0, user, &user_size);
+	if (err)
+		return err;
+	if (!control->dev || !arg.nr || arg.nr > SVMDK_MAX_BATCH ||
+	    arg.extent_size < SVMDK_NEW_EXTENT_SIZE_0)
+		return -EINVAL;
+	if (arg.extent_size > PAGE_SIZE)
+		return -E2BIG;
+	arg.error_index = 0;
+	arg.error_reason = SVMDK_REASON_NONE;
+	arg.holder = -1;
+	err = svmdk_control_add_batch(control->dev, &arg);
+	return svmdk_copy_out(user, &arg, sizeof(arg), user_size) ?: err;
+}
+
+static long svmdk_control_set_runs(struct svmdk_control *control, void __user *user)
+{
+	struct svmdk_ioc_set_runs arg;
+	u32 user_size;
+	int err;
+
+	err = svmdk_copy_in(&arg, sizeof(arg), SVMDK_SET_RUNS_SIZE_0, user, &user_size);
+	if (err)
+		return err;
+	if (!control->dev || arg.pad || arg.nr > SVMDK_MAX_RUNS)
+		return -EINVAL;
+	if (arg.nr ? arg.reason != SVMDK_REASON_NONE || arg.run_size != sizeof(struct svmdk_run)
+		   : arg.reason == SVMDK_REASON_NONE || arg.reason > SVMDK_REASON_LAST)
+		return -EINVAL;
+	return svmdk_extent_set_runs(control->dev, &arg);
+}
+
+static long svmdk_control_commit(struct svmdk_control *control, void __user *user)
+{
+	struct svmdk_ioc_commit arg;
+	u32 user_size;
+	int err;
+
+	err = svmdk_copy_in(&arg, sizeof(arg), SVMDK_COMMIT_SIZE_0, user, &user_size);
+	if (err)
+		return err;
+	if (!control->dev || arg.flags || arg.pad)
+		return -EINVAL;
+	err = svmdk_device_commit(control->dev, &arg);
+	if (!err)
+		control->dev = NULL;
+	return svmdk_copy_out(user, &arg, sizeof(arg), user_size) ?: err;
+}
+
+static long svmdk_control_detach(struct svmdk_control *control, void __user *user)
+{
+	struct svmdk_ioc_detach arg;
+	struct svmdk_device *dev;
+	u32 user_size;
+	int err;
+
+	err = svmdk_copy_in(&arg, sizeof(arg), SVMDK_DETACH_SIZE_0, user, &user_size);
+	if (err)
+		return err;
+	if (arg.pad || (arg.flags & ~SVMDK_DETACH_LAZY))
+		return -EINVAL;
+	arg.openers = 0;
+	arg.deferred = 0;
+	arg.written = 0;
+	dev = svmdk_device_get(arg.index, false);
+	if (!dev)
+		return -ENODEV;
+	err = svmdk_device_detach(dev, &arg);
+	svmdk_device_put(dev);
+	return svmdk_copy_out(user, &arg, sizeof(arg), user_size) ?: err;
+}
+
+static long svmdk_control_status(struct svmdk_control *control, void __user *user)
+{
+	struct svmdk_ioc_status arg;
+	struct svmdk_device *dev;
+	u32 user_size;
+	bool next;
+	int err;
+
+	err = svmdk_copy_in(&arg, sizeof(arg), SVMDK_STATUS_SIZE_0, user, &user_size);
+	if (err)
+		return err;
+	if (arg.flags & ~SVMDK_STATUS_NEXT)
+		return -EINVAL;
+	next = arg.flags & SVMDK_STATUS_NEXT;
+	do {
+		dev = svmdk_device_get(arg.index, next);
+		if (!dev)
+			return -ENODEV;
+		arg.index = dev->index;
+		err = svmdk_device_status(dev, &arg);
+		svmdk_device_put(dev);
+		/* One that is dying is passed over. */
+	} while (err == -ENODEV && next && arg.index++ < INT_MAX);
+	if (err)
+		return err;
+	return svmdk_copy_out(user, &arg, sizeof(arg), user_size);
+}
+
+static int svmdk_control_copy_infos(struct svmdk_device *dev, struct svmdk_ioc_extents *arg)
+{
+	void __user *user = u64_to_user_ptr(arg->infos);
+	u32 nr = arg->nr;
+	struct svmdk_extent_info info;
+	struct svmdk_extent *extent;
+	int err = 0;
+
+	arg->nr = 0;
+	mutex_lock(&dev->lock);
+	if (dev->state != SVMDK_LIVE)
+		err = -ENODEV;
+	while (!err && arg->nr < nr) {
+		extent = xa_load(&dev->extents, (unsigned long)arg->first + arg->nr);
+		if (!extent)
+			break;
+		svmdk_extent_info(extent, &info);
+		err = svmdk_copy_out(user, &info, sizeof(info), arg->info_size);
+		user += arg->info_size;
+		arg->nr++;
+		cond_resched();
+	}
+	mutex_unlock(&dev->lock);
+	return err;
+}
+
+static long svmdk_control_extents(struct svmdk_control *control, void __user *user)
+{
+	struct svmdk_ioc_extents arg;
+	struct svmdk_device *dev;
+	u32 user_size;
+	int err;
+
+	err = svmdk_copy_in(&arg, sizeof(arg), SVMDK_EXTENTS_SIZE_0, user, &user_size);
+	if (err)
+		return err;
+	if (arg.pad || arg.info_size < SVMDK_EXTENT_INFO_SIZE_0)
+		return -EINVAL;
+	if (arg.info_size > PAGE_SIZE)
+		return -E2BIG;
+	dev = svmdk_device_get(arg.index, false);
+	if (!dev)
+		return -ENODEV;
+	err = svmdk_control_copy_infos(dev, &arg);
+	svmdk_device_put(dev);
+	if (err)
+		return err;
+	return svmdk_copy_out(user, &arg, sizeof(arg), user_size);
+}
+
+typedef long (*svmdk_control_fn)(struct svmdk_control *control, void __user *user);
+
+static long svmdk_control_build(struct svmdk_control *control, svmdk_control_fn fn,
+				void __user *user)
+{
+	long ret;
+
+	mutex_lock(&control->lock);
+	ret = fn(control, user);
+	mutex_unlock(&control->lock);
+	return ret;
+}
+
+static long svmdk_control_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct svmdk_control *control = file->private_data;
+	void __user *user = (void __user *)arg;
+
+	/* Not only at open: the file may have been passed on. */
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+
+	switch (cmd) {
+	case SVMDK_IOC_VERSION:
+		return svmdk_control_version(control, user);
+	case SVMDK_IOC_CREATE:
+		return svmdk_control_build(control, svmdk_control_create, user);
+	case SVMDK_IOC_ADD_EXTENTS:
+		return svmdk_control_build(control, svmdk_control_add_extents, user);
+	case SVMDK_IOC_SET_RUNS:
+		return svmdk_control_build(control, svmdk_control_set_runs, user);
+	case SVMDK_IOC_COMMIT:
+		return svmdk_control_build(control, svmdk_control_commit, user);
+	case SVMDK_IOC_DETACH:
+		return svmdk_control_detach(control, user);
+	case SVMDK_IOC_STATUS:
+		return svmdk_control_status(control, user);
+	case SVMDK_IOC_EXTENTS:
+		return svmdk_control_extents(control, user);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static int svmdk_control_open(struct inode *inode, struct file *file)
+{
+	struct svmdk_control *control;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	control = kzalloc(sizeof(*control), GFP_KERNEL);
+	if (!control)
+		return -ENOMEM;
+	mutex_init(&control->lock);
+	file->private_data = control;
+	return nonseekable_open(inode, file);
+}
+
+/* A device that was begun and not committed goes with its control file. */
+static int svmdk_control_release(struct inode *inode, struct file *file)
+{
+	struct svmdk_control *control = file->private_data;
+
+	if (control->dev)
+		svmdk_device_abandon(control->dev);
+	kfree(control);
+	return 0;
+}
+
+static const struct file_operations svmdk_control_fops = {
+	.owner = THIS_MODULE,
+	.open = svmdk_control_open,
+	.release = svmdk_control_release,
+	.unlocked_ioctl = svmdk_control_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
+};
+
+static struct miscdevice svmdk_control_misc = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = SVMDK_CONTROL_NAME,
+	.fops = &svmdk_control_fops,
+	.mode = 0600,
+};
+
+int __init svmdk_control_init(void)
+{
+	BUILD_BUG_ON(sizeof(struct svmdk_ioc_version) != SVMDK_VERSION_SIZE_0);
+	BUILD_BUG_ON(sizeof(struct svmdk_ioc_create) != SVMDK_CREATE_SIZE_0);
+	BUILD_BUG_ON(sizeof(struct svmdk_ioc_add_extents) != SVMDK_ADD_EXTENTS_SIZE_0);
+	BUILD_BUG_ON(sizeof(struct svmdk_new_extent) != SVMDK_NEW_EXTENT_SIZE_0);
+	BUILD_BUG_ON(sizeof(struct svmdk_ioc_set_runs) != SVMDK_SET_RUNS_SIZE_0);
+	BUILD_BUG_ON(sizeof(struct svmdk_ioc_commit) != SVMDK_COMMIT_SIZE_0);
+	BUILD_BUG_ON(sizeof(struct svmdk_ioc_detach) != SVMDK_DETACH_SIZE_0);
+	BUILD_BUG_ON(sizeof(struct svmdk_ioc_status) != SVMDK_STATUS_SIZE_0);
+	BUILD_BUG_ON(sizeof(struct svmdk_ioc_extents) != SVMDK_EXTENTS_SIZE_0);
+	BUILD_BUG_ON(sizeof(struct svmdk_extent_info) != SVMDK_EXTENT_INFO_SIZE_0);
+	return misc_register(&svmdk_control_misc);
+}
+
+void svmdk_control_exit(void)
+{
+	misc_deregister(&svmdk_control_misc);
+}

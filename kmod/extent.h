@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Copyright (C) 2026 the svmdk authors
+ */
+#ifndef _SVMDK_EXTENT_H
+#define _SVMDK_EXTENT_H
+
+#include <linux/compiler.h>
+#include <linux/types.h>
+
+#include "uapi/svmdk.h"
+
+struct svmdk_backing;
+struct svmdk_device;
+struct svmdk_segment;
+struct svmdk_source;
+
+/**
+ * struct svmdk_extent - one extent of a disk
+ * @source: the file or block device; NULL for zeroes and no access
+ * @backing: where mapped bios go; NULL where there is no such device
+ * @start: first sector in the disk
+ * @sectors: length
+ * @offset: first sector in the source
+ * @runs: what SVMDK_IOC_SET_RUNS said, until the table is built; @start of
+ *	each counts from the start of the extent
+ * @nr_runs: how many
+ * @number: in the disk, from 0
+ * @kind: enum svmdk_kind
+ * @io: enum svmdk_io
+ * @way: enum svmdk_way
+ * @reason: enum svmdk_reason
+ * @flags: SVMDK_EXTENT_*
+ * @direct: the file way uses direct I/O
+ * @written: a write was begun since the disk was attached. Set once, so that
+ *	writes after the first only read it.
+ */
+struct svmdk_extent {
+	struct svmdk_source *source;
+	struct svmdk_backing *backing;
+	u64 start;
+	u64 sectors;
+	u64 offset;
+	struct svmdk_segment *runs;
+	u32 nr_runs;
+	u32 number;
+	u8 kind;
+	u8 io;
+	u8 way;
+	u8 reason;
+	u8 flags;
+	bool direct;
+	bool written;
+};
+
+static inline void svmdk_extent_mark_written(struct svmdk_extent *extent)
+{
+	if (!READ_ONCE(extent->written))
+		WRITE_ONCE(extent->written, true);
+}
+
+int svmdk_extent_add(struct svmdk_device *dev, struct svmdk_new_extent *arg, s32 *holder);
+void svmdk_extent_drop_from(struct svmdk_device *dev, u32 first);
+int svmdk_extent_set_runs(struct svmdk_device *dev, const struct svmdk_ioc_set_runs *arg);
+int svmdk_extent_settle(struct svmdk_device *dev, u32 *error_extent);
+struct svmdk_table *svmdk_extent_build_table(struct svmdk_device *dev);
+void svmdk_extent_info(const struct svmdk_extent *extent, struct svmdk_extent_info *info);
+
+#endif /* _SVMDK_EXTENT_H */

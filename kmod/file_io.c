@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Copyright (C) 2026 the svmdk authors
+ */
+#include <linux/bio.h>
+#include <linux/blk-cgroup.h>
+#include <linux/blkdev.h>
+#include <linux/fs.h>
+#include <linux/kthread.h>
+#include <linux/mempool.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/uio.h>
+
+#include "compat.h"
+#include "device.h"
+#include "extent.h"
+#include "io.h"
+#include "source.h"
+#include "trace.h"
+
+/* A reserve, for when memory is short. */
+#define SVMDK_MIN_CMDS		64
+
+/**
+ * struct svmdk_cmd - a bio that goes through the file system
+ * @iocb: the kiocb
+ * @work: submits it
+ * @bio: the bio, all of it in one extent
+ * @dev: the disk
+ * @extent: the extent
+ * @source: first sector in the file
+ * @start_time: of accounting, in jiffies
+ * @done: bytes that are done
+ * @refs: one until it is complete, one while it is being submitted: a file
+ *	system may look at the kiocb after it has completed it
+ */
+struct svmdk_cmd {
+	struct kiocb iocb;
+	struct work_struct work;
+	struct bio *bio;
+	struct svmdk_device *dev;
+	struct svmdk_extent *extent;
+	u64 source;
+	unsigned long start_time;
+	u32 done;
+	atomic_t refs;
+};
+
+static struct kmem_cache *svmdk_cmd_cache;
+static mempool_t svmdk_cmd_pool;
+
+static void svmdk_cmd_put(struct svmdk_cmd *cmd)
+{
+	if (atomic_dec_and_test(&cmd->refs))
+		mempool_free(cmd, &svmdk_cmd_pool);
+}
+
+/* Give the bio back to its owner. The disk may be gone when this returns. */
+static void svmdk_cmd_finish(struct svmdk_cmd *cmd, long ret)
+{
+	struct bio *bio = cmd->bio;
+
+	if (ret < 0)
+		bio->bi_status = errno_to_blk_status(ret);
+	if (op_is_write(bio_op(bio)))
+		svmdk_source_unsync(cmd->extent->source);
+	trace_svmdk_complete(bio->bi_bdev, cmd->extent->number, bio_op(bio),
+			     bio->bi_iter.bi_sector, bio_sectors(bio), bio->bi_status);
+	bdev_end_io_acct(bio->bi_bdev, bio_op(bio), bio_sectors(bio), cmd->start_time);
+	svmdk_cmd_put(cmd);
+	bio_endio(bio);
+}
+
+/*
+ * What is short is tried again from where it stopped, which brings out the
+ * reason: an error, or nothing at all where the file has become too short.
+ */
+static void svmdk_cmd_done(struct svmdk_cmd *cmd, long ret)
+{
+	if (op_is_write(bio_op(cmd->bio)))
+		kiocb_end_write(&cmd->iocb);
+
+	if (ret == 0) {
+		ret = -EIO;
+	} else if (ret > 0) {
+		cmd->done += ret;
+		if (cmd->done < cmd->bio->bi_iter.bi_size) {
+			queue_work(cmd->dev->wq, &cmd->work);
+			return;
+		}
+	}
+	svmdk_cmd_finish(cmd, ret);
+}
+
+static void svmdk_cmd_complete(struct kiocb *iocb, long ret)
+{
+	svmdk_cmd_done(container_of(iocb, struct svmdk_cmd, iocb), ret);
+}
+
+/* The part of the bio that is not done yet. A bio may begin within a bvec. */
+static void svmdk_cmd_iter(struct svmdk_cmd *cmd, struct iov_iter *iter)
+{
+	struct bio *bio = cmd->bio;
+	struct bvec_iter rest = bio->bi_iter;
+	struct bvec_iter each;
+	unsigned int nr = 0;
+	struct bio_vec bvec;
+
+	if (cmd->done)
+		bio_advance_iter(bio, &rest, cmd->done);
+	__bio_for_each_bvec(bvec, bio, each, rest)
+		nr++;
+	iov_iter_bvec(iter, op_is_write(bio_op(bio)) ? ITER_SOURCE : ITER_DEST,
+		      __bvec_iter_bvec(bio->bi_io_vec, rest), nr, rest.bi_size);
+	iter->iov_offset = rest.bi_offset;
+}
+
+static ssize_t svmdk_cmd_rw(struct svmdk_cmd *cmd)
+{
+	struct file *file = cmd->extent->source->file;
+	bool write = op_is_write(bio_op(cmd->bio));
+	struct iov_iter iter;
+	loff_t end;
+
+	cmd->iocb = (struct kiocb) {
+		.ki_filp = file,
+		.ki_pos = (cmd->source << SECTOR_SHIFT) + cmd->done,
+		.ki_complete = svmdk_cmd_complete,
+		.ki_flags = cmd->extent->direct ? IOCB_DIRECT : 0,
+		.ki_ioprio = cmd->bio->bi_ioprio,
+	};
+	if (cmd->bio->bi_opf & REQ_FUA)
+		cmd->iocb.ki_flags |= IOCB_DSYNC;
+	svmdk_cmd_iter(cmd, &iter);
+
+	if (!write)
+		return file->f_op->read_iter(&cmd->iocb, &iter);
+
+	kiocb_start_write(&cmd->iocb);
+	/* A file that somebody cut short must not grow again behind his back. */
+	end = cmd->iocb.ki_pos + iov_iter_count(&iter);
+	if (!svmdk_source_is_bdev(cmd->extent->source) && i_size_read(file_inode(file)) < end)
+		return -EIO;
+	return file->f_op->write_iter(&cmd->iocb, &iter);
+}
+
+static void svmdk_cmd_work(struct work_struct *work)
+{
+	struct svmdk_cmd *cmd = container_of(work, struct svmdk_cmd, work);
+	unsigned int noio = memalloc_noio_save();
+	unsigned int throttle = current->flags & PF_LOCAL_THROTTLE;
+	ssize_t ret;
+
+	/*
+	 * Writeback of what is above waits for us, so allocations must not wait
+	 * for writeback, and we must not be throttled for pages that we clean.
+	 */
+	current->flags |= PF_LOCAL_THROTTLE;
+	kthread_associate_blkcg(bio_blkcg_css(cmd->bio));
+
+	atomic_inc(&cmd->refs);
+	ret = svmdk_cmd_rw(cmd);
+	if (ret != -EIOCBQUEUED)
+		svmdk_cmd_done(cmd, ret);
+	svmdk_cmd_put(cmd);
+
+	kthread_associate_blkcg(NULL);
+	if (!throttle)
+		current->flags &= ~PF_LOCAL_THROTTLE;
+	memalloc_noio_restore(noio);
+}
+
+/**
+ * svmdk_file_submit - send a bio through the file system
+ * @dev: the disk
+ * @extent: the extent that all of it lies in
+ * @bio: read or write
+ * @source: its first sector in the file
+ *
+ * A worker does it: a file system may block, for bios of its own too, and
+ * those wait on current->bio_list until ->submit_bio() has returned.
+ *
+ * Context: as ->submit_bio(), or a worker.
+ */
+void svmdk_file_submit(struct svmdk_device *dev, struct svmdk_extent *extent, struct bio *bio,
+		       u64 source)
+{
+	struct svmdk_cmd *cmd;
+
+	cmd = mempool_alloc(&svmdk_cmd_pool, bio->bi_opf & REQ_NOWAIT ? GFP_NOWAIT : GFP_NOIO);
+	if (unlikely(!cmd)) {
+		bio_wouldblock_error(bio);
+		return;
+	}
+	cmd->bio = bio;
+	cmd->dev = dev;
+	cmd->extent = extent;
+	cmd->source = source;
+	cmd->done = 0;
+	atomic_set(&cmd->refs, 1);
+	if (op_is_write(bio_op(bio)))
+		svmdk_extent_mark_written(extent);
+	cmd->start_time = bio_start_io_acct(bio);
+	INIT_WORK(&cmd->work, svmdk_cmd_work);
+	queue_work(dev->wq, &cmd->work);
+}
+
+int __init svmdk_file_io_init(void)
+{
+	int err;
+
+	svmdk_cmd_cache = KMEM_CACHE(svmdk_cmd, 0);
+	if (!svmdk_cmd_cache)
+		return -ENOMEM;
+	err = mempool_init_slab_pool(&svmdk_cmd_pool, SVMDK_MIN_CMDS, svmdk_cmd_cache);
+	if (err)
+		kmem_cache_destroy(svmdk_cmd_cache);
+	return err;
+}
+
+void svmdk_file_io_exit(void)
+{
+	mempool_exit(&svmdk_cmd_pool);
+	kmem_cache_destroy(svmdk_cmd_cache);
+}

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Copyright (C) 2026 the svmdk authors
+ */
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/mempool.h>
+#include <linux/pagemap.h>
+#include <linux/slab.h>
+#include <trace/events/block.h>
+
+#include "backing.h"
+#include "compat.h"
+#include "device.h"
+#include "extent.h"
+#include "io.h"
+#include "source.h"
+#include "table.h"
+#include "trace.h"
+
+/* A reserve, for when memory is short: enough for a deep queue to make way. */
+#define SVMDK_MIN_HOOKS		64
+
+/**
+ * struct svmdk_hook - what to do when a mapped bio completes
+ * @bio: the bio
+ * @end_io: its owner's completion
+ * @private: its owner's
+ * @extent: where it went
+ * @bdev: the disk or partition that it was sent to
+ * @start_time: of accounting, in jiffies
+ * @sector: in the disk
+ * @source: in the extent's source, where its cached pages may lie
+ * @sectors: its length
+ * @accounted: accounting was begun
+ * @work: for what must sleep
+ *
+ * A bio is pointed elsewhere in place, and only where its completion matters
+ * to us is it hooked; a clone would cost three times as much.
+ */
+struct svmdk_hook {
+	struct bio *bio;
+	bio_end_io_t *end_io;
+	void *private;
+	struct svmdk_extent *extent;
+	struct block_device *bdev;
+	unsigned long start_time;
+	u64 sector;
+	u64 source;
+	u32 sectors;
+	bool accounted;
+	struct work_struct work;
+};
+
+static struct kmem_cache *svmdk_hook_cache;
+static mempool_t svmdk_hook_pool;
+static struct bio_set svmdk_split_bios;
+
+/* Give the bio back to its owner. The disk may be gone when this returns. */
+static void svmdk_hook_finish(struct svmdk_hook *hook)
+{
+	struct bio *bio = hook->bio;
+
+	trace_svmdk_complete(hook->bdev, hook->extent->number, bio_op(bio), hook->sector,
+			     hook->sectors, bio->bi_status);
+	if (hook->accounted)
+		bdev_end_io_acct(hook->bdev, bio_op(bio), hook->sectors, hook->start_time);
+	bio->bi_end_io = hook->end_io;
+	bio->bi_private = hook->private;
+	mempool_free(hook, &svmdk_hook_pool);
+	/* Not bio_endio(): that has run, it is what called us. */
+	bio->bi_end_io(bio);
+}
+
+static inline struct address_space *svmdk_hook_mapping(const struct svmdk_hook *hook)
+{
+	return hook->extent->source->file->f_mapping;
+}
+
+/* First and last byte in the source. */
+static inline loff_t svmdk_hook_start(const struct svmdk_hook *hook)
+{
+	return hook->source << SECTOR_SHIFT;
+}
+
+static inline loff_t svmdk_hook_end(const struct svmdk_hook *hook)
+{
+	return ((hook->source + hook->sectors) << SECTOR_SHIFT) - 1;
+}
+
+static void svmdk_hook_invalidate_work(struct work_struct *work)
+{
+	struct svmdk_hook *hook = container_of(work, struct svmdk_hook, work);
+
+	if (invalidate_inode_pages2_range(svmdk_hook_mapping(hook),
+					  svmdk_hook_start(hook) >> PAGE_SHIFT,
+					  svmdk_hook_end(hook) >> PAGE_SHIFT))
+		pr_warn_ratelimited("%pg: extent %u: stale pages stay in the page cache of its file\n",
+				    hook->bdev, hook->extent->number);
+	svmdk_hook_finish(hook);
+}
+
+static void svmdk_write_end_io(struct bio *bio)
+{
+	struct svmdk_hook *hook = bio->bi_private;
+	struct svmdk_source *source = hook->extent->source;
+	struct svmdk_backing *backing = hook->extent->backing;
+
+	/* Failed or not: part of it may have reached the disk. */
+	if (!READ_ONCE(backing->dirty))
+		WRITE_ONCE(backing->dirty, 1);
+	if (!source->claim)
+		svmdk_source_touch(source);
+	svmdk_backing_end_write(backing);
+
+	/*
+	 * Whoever reads the file from now on must see this write. A reader puts
+	 * a page into the cache before it asks the disk, so either it is seen
+	 * here or its read comes after the write; the barrier is for a disk
+	 * that this very CPU has just written, as brd.
+	 */
+	smp_mb();
+	if (unlikely(READ_ONCE(svmdk_hook_mapping(hook)->nrpages)) &&
+	    filemap_range_has_page(svmdk_hook_mapping(hook), svmdk_hook_start(hook),
+				   svmdk_hook_end(hook))) {
+		INIT_WORK(&hook->work, svmdk_hook_invalidate_work);
+		queue_work(source->dev->wq, &hook->work);
+		return;
+	}
+	svmdk_hook_finish(hook);
+}
+
+static void svmdk_read_end_io(struct bio *bio)
+{
+	svmdk_hook_finish(bio->bi_private);
+}
+
+/* Returns false when the bio may not wait for memory; it is completed then. */
+static bool svmdk_hook_bio(struct bio *bio, struct svmdk_extent *extent, bool account)
+{
+	u64 sector = bio->bi_iter.bi_sector;
+	struct svmdk_hook *hook;
+
+	hook = mempool_alloc(&svmdk_hook_pool, bio->bi_opf & REQ_NOWAIT ? GFP_NOWAIT : GFP_NOIO);
+	if (unlikely(!hook)) {
+		bio_wouldblock_error(bio);
+		return false;
+	}
+	hook->bio = bio;
+	hook->end_io = bio->bi_end_io;
+	hook->private = bio->bi_private;
+	hook->extent = extent;
+	hook->bdev = bio->bi_bdev;
+	hook->sector = sector;
+	hook->source = extent->offset + (sector - extent->start);
+	hook->sectors = bio_sectors(bio);
+	hook->accounted = account;
+	if (account)
+		hook->start_time = bio_start_io_acct(bio);
+	bio->bi_private = hook;
+	bio->bi_end_io = op_is_write(bio_op(bio)) ? svmdk_write_end_io : svmdk_read_end_io;
+	return true;
+}
+
+static void svmdk_map_bio(struct svmdk_device *dev, struct svmdk_extent *extent, struct bio *bio,
+			  u64 target)
+{
+	struct svmdk_backing *backing = extent->backing;
+	bool account = blk_queue_io_stat(dev->disk->queue);
+	u64 sector = bio->bi_iter.bi_sector;
+	bool write = op_is_write(bio_op(bio));
+
+	if (write) {
+		if (unlikely(!svmdk_backing_start_write(backing))) {
+			if (bio->bi_opf & REQ_NOWAIT)
+				bio_wouldblock_error(bio);
+			else
+				svmdk_backing_park(backing, bio);
+			return;
+		}
+		svmdk_extent_mark_written(extent);
+	}
+	if (write || account || trace_svmdk_complete_enabled()) {
+		if (!svmdk_hook_bio(bio, extent, account)) {
+			if (write)
+				svmdk_backing_end_write(backing);
+			return;
+		}
+	}
+
+	bio_set_dev(bio, backing->bdev);
+	bio->bi_iter.bi_sector = target;
+	trace_block_bio_remap(bio, disk_devt(dev->disk), sector);
+	submit_bio_noacct(bio);
+}
+
+static void svmdk_zero_bio(struct svmdk_device *dev, struct svmdk_extent *extent, struct bio *bio)
+{
+	unsigned int sectors = bio_sectors(bio);
+	unsigned long start_time;
+
+	if (op_is_write(bio_op(bio))) {
+		svmdk_bio_fail(bio, SVMDK_STS_READ_ONLY);
+		return;
+	}
+	start_time = bio_start_io_acct(bio);
+	zero_fill_bio(bio);
+	bdev_end_io_acct(bio->bi_bdev, bio_op(bio), sectors, start_time);
+	bio_endio(bio);
+}
+
+/**
+ * svmdk_submit_data - send a bio where its first sector lies
+ * @dev: the disk
+ * @bio: to the whole disk, without REQ_PREFLUSH; what of it lies in another
+ *	segment comes here again by itself
+ *
+ * Context: as ->submit_bio(), or a worker.
+ */
+void svmdk_submit_data(struct svmdk_device *dev, struct bio *bio)
+{
+	u64 sector = bio->bi_iter.bi_sector;
+	const struct svmdk_segment *segment;
+	const struct svmdk_table *table;
+	struct svmdk_extent *extent;
+	u64 source, left;
+
+	rcu_read_lock();
+	table = rcu_dereference(dev->table);
+	if (unlikely(sector >= table->sectors)) {
+		rcu_read_unlock();
+		bio_io_error(bio);
+		return;
+	}
+	segment = svmdk_table_find(table, sector);
+	extent = segment->extent;
+	source = segment->source + (sector - segment->start);
+	left = segment[1].start - sector;
+	rcu_read_unlock();
+
+	if (bio_sectors(bio) > left) {
+		bio = bio_submit_split_bioset(bio, left, &svmdk_split_bios);
+		if (!bio)
+			return;
+	}
+	trace_svmdk_submit(bio, extent->number, extent->way, source);
+
+	if (unlikely(extent->flags & SVMDK_EXTENT_RDONLY) && op_is_write(bio_op(bio))) {
+		svmdk_bio_fail(bio, SVMDK_STS_READ_ONLY);
+		return;
+	}
+	switch (extent->way) {
+	case SVMDK_WAY_MAPPED:
+		svmdk_map_bio(dev, extent, bio, source);
+		return;
+	case SVMDK_WAY_FILE:
+		svmdk_file_submit(dev, extent, bio, source);
+		return;
+	case SVMDK_WAY_ZERO:
+		svmdk_zero_bio(dev, extent, bio);
+		return;
+	default:
+		svmdk_bio_fail(bio, BLK_STS_TARGET);
+	}
+}
+
+/**
+ * svmdk_submit_bio - the disk's ->submit_bio()
+ * @bio: any that the queue limits let through
+ *
+ * Context: process; what it sends on waits on current->bio_list until it
+ * returns, so nothing here may wait for I/O.
+ */
+void svmdk_submit_bio(struct bio *bio)
+{
+	struct svmdk_device *dev = bio->bi_bdev->bd_disk->private_data;
+
+	if (unlikely(bio->bi_opf & REQ_PREFLUSH))
+		svmdk_flush_submit(dev, bio);
+	else
+		svmdk_submit_data(dev, bio);
+}
+
+int __init svmdk_io_init(void)
+{
+	int err;
+
+	svmdk_hook_cache = KMEM_CACHE(svmdk_hook, 0);
+	if (!svmdk_hook_cache)
+		return -ENOMEM;
+	err = mempool_init_slab_pool(&svmdk_hook_pool, SVMDK_MIN_HOOKS, svmdk_hook_cache);
+	if (err)
+		goto err_cache;
+	err = bioset_init(&svmdk_split_bios, BIO_POOL_SIZE, 0, 0);
+	if (err)
+		goto err_pool;
+	return 0;
+
+err_pool:
+	mempool_exit(&svmdk_hook_pool);
+err_cache:
+	kmem_cache_destroy(svmdk_hook_cache);
+	return err;
+}
+
+void svmdk_io_exit(void)
+{
+	bioset_exit(&svmdk_split_bios);
+	mempool_exit(&svmdk_hook_pool);
+	kmem_cache_destroy(svmdk_hook_cache);
+}

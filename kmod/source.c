@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Copyright (C) 2026 the svmdk authors
+ */
+#include <linux/blkdev.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/hashtable.h>
+#include <linux/magic.h>
+#include <linux/mutex.h>
+#include <linux/pagemap.h>
+#include <linux/slab.h>
+
+#include "backing.h"
+#include "compat.h"
+#include "device.h"
+#include "source.h"
+
+/*
+ * Every file and block device that a disk has, of all disks, by inode: two
+ * disks share one only where both read.
+ */
+static DEFINE_HASHTABLE(svmdk_sources, 12);
+static DEFINE_MUTEX(svmdk_sources_lock);	/* Of svmdk_sources and of pins. */
+
+/*
+ * Known to keep what bmap() said of a file that is allocated and written, as
+ * long as S_SWAPFILE is set. ext2 and ext3 by the ext4 driver have other names.
+ */
+static bool svmdk_source_fs_is_safe(const struct super_block *sb)
+{
+	return (sb->s_magic == EXT4_SUPER_MAGIC && !strcmp(sb->s_type->name, "ext4")) ||
+	       (sb->s_magic == XFS_SUPER_MAGIC && !strcmp(sb->s_type->name, "xfs"));
+}
+
+/* Why a file cannot be mapped, as far as that shows without its map. */
+static u8 svmdk_source_examine(struct inode *inode)
+{
+	struct super_block *sb = inode->i_sb;
+
+	if (!svmdk_source_fs_is_safe(sb))
+		return SVMDK_REASON_FILESYSTEM;
+	if (!sb->s_bdev || bdev_is_zoned(sb->s_bdev) || !inode->i_mapping->a_ops->bmap)
+		return SVMDK_REASON_NO_BDEV;
+	if (IS_ENCRYPTED(inode))
+		return SVMDK_REASON_ENCRYPTED;
+	if (IS_VERITY(inode))
+		return SVMDK_REASON_VERITY;
+	if (IS_DAX(inode))
+		return SVMDK_REASON_DAX;
+	if (IS_IMMUTABLE(inode) || IS_APPEND(inode))
+		return SVMDK_REASON_IMMUTABLE;
+	return SVMDK_REASON_NONE;
+}
+
+static bool svmdk_source_pinned_by_us(const struct inode *inode)
+{
+	struct svmdk_source *other;
+
+	lockdep_assert_held(&svmdk_sources_lock);
+	hash_for_each_possible(svmdk_sources, other, node, (unsigned long)inode)
+		if (svmdk_source_inode(other) == inode && other->pinned)
+			return true;
+	return false;
+}
+
+/*
+ * Nothing may move, grow or write the file from here on, see swapon(2): that
+ * is S_SWAPFILE. The order matters: once it is set no new write begins; those
+ * under way end with the inode lock or as direct I/O; then everything goes to
+ * the disk, metadata too; and only an empty page cache is one that cannot
+ * hide what mapped writes put there.
+ */
+static u8 svmdk_source_pin(struct svmdk_source *source)
+{
+	struct inode *inode = svmdk_source_inode(source);
+	u8 reason = SVMDK_REASON_NONE;
+
+	lockdep_assert_held(&svmdk_sources_lock);
+	if (svmdk_source_pinned_by_us(inode)) {
+		source->pinned = true;
+		return SVMDK_REASON_NONE;
+	}
+
+	inode_lock(inode);
+	if (IS_SWAPFILE(inode))
+		reason = SVMDK_REASON_SWAPFILE;
+	else if (mapping_writably_mapped(inode->i_mapping))
+		reason = SVMDK_REASON_MMAPPED;
+	else
+		inode->i_flags |= S_SWAPFILE;
+	inode_unlock(inode);
+	if (reason)
+		return reason;
+
+	source->pinned = true;
+	inode_dio_wait(inode);
+	if (vfs_fsync(source->file, 0) || invalidate_inode_pages2(inode->i_mapping))
+		return SVMDK_REASON_CACHED;
+	return SVMDK_REASON_NONE;
+}
+
+static void svmdk_source_unpin_locked(struct svmdk_source *source)
+{
+	struct inode *inode = svmdk_source_inode(source);
+
+	lockdep_assert_held(&svmdk_sources_lock);
+	if (!source->pinned)
+		return;
+	source->pinned = false;
+	if (svmdk_source_pinned_by_us(inode))
+		return;
+	inode_lock(inode);
+	inode->i_flags &= ~S_SWAPFILE;
+	inode_unlock(inode);
+}
+
+/* Who else has this inode, so that the two cannot be allowed at once? */
+static int svmdk_source_conflict(const struct svmdk_source *source, s32 *holder)
+{
+	struct inode *inode = svmdk_source_inode(source);
+	struct svmdk_source *other;
+
+	lockdep_assert_held(&svmdk_sources_lock);
+	hash_for_each_possible(svmdk_sources, other, node, (unsigned long)inode) {
+		if (svmdk_source_inode(other) != inode || other->dev == source->dev)
+			continue;
+		if (other->writable || source->writable) {
+			*holder = other->dev->index;
+			return -EBUSY;
+		}
+	}
+	return 0;
+}
+
+/* Disks that only read may share a block device; who writes is alone. */
+static int svmdk_source_claim(struct svmdk_source *source)
+{
+	dev_t devt = svmdk_source_inode(source)->i_rdev;
+	blk_mode_t mode = BLK_OPEN_READ | (source->writable ? BLK_OPEN_WRITE : 0);
+	struct file *claim;
+
+	claim = bdev_file_open_by_dev(devt, mode, source->writable ? source->dev : NULL, NULL);
+	if (IS_ERR(claim))
+		return PTR_ERR(claim);
+	if (source->claim)
+		bdev_fput(source->claim);
+	source->claim = claim;
+	return 0;
+}
+
+static int svmdk_source_open_bdev(struct svmdk_source *source)
+{
+	int err = svmdk_source_claim(source);
+
+	if (err)
+		return err;
+	source->backing = svmdk_backing_get(source->dev, file_bdev(source->claim), NULL);
+	return source->backing ? 0 : -ENOMEM;
+}
+
+static int svmdk_source_open_file(struct svmdk_source *source, u32 io)
+{
+	struct inode *inode = svmdk_source_inode(source);
+	struct super_block *sb = inode->i_sb;
+
+	if (sb->s_bdev) {
+		source->backing = svmdk_backing_get(source->dev, sb->s_bdev, sb);
+		if (!source->backing)
+			return -ENOMEM;
+	}
+
+	if (io == SVMDK_IO_FILE)
+		source->reason = SVMDK_REASON_REQUESTED;
+	else
+		source->reason = svmdk_source_examine(inode);
+	if (!source->reason)
+		source->reason = svmdk_source_pin(source);
+	if (source->reason)
+		svmdk_source_unpin_locked(source);
+	return 0;
+}
+
+static void svmdk_source_free(struct svmdk_source *source)
+{
+	if (source->claim)
+		bdev_fput(source->claim);
+	fput(source->file);
+	kfree(source);
+}
+
+static struct svmdk_source *svmdk_source_find(struct svmdk_device *dev, struct file *file)
+{
+	struct inode *inode = file->f_mapping->host;
+	struct svmdk_source *source;
+
+	lockdep_assert_held(&svmdk_sources_lock);
+	hash_for_each_possible(svmdk_sources, source, node, (unsigned long)inode)
+		if (svmdk_source_inode(source) == inode && source->dev == dev)
+			return source;
+	return NULL;
+}
+
+static struct svmdk_source *svmdk_source_new(struct svmdk_device *dev, struct file *file,
+					     bool write, u32 io, s32 *holder)
+{
+	struct svmdk_source *source = kzalloc(sizeof(*source), GFP_KERNEL_ACCOUNT);
+	int err;
+
+	if (!source)
+		return ERR_PTR(-ENOMEM);
+	source->dev = dev;
+	source->file = get_file(file);
+	source->users = 1;
+	source->writable = write;
+
+	err = svmdk_source_conflict(source, holder);
+	if (err)
+		goto err_free;
+	if (S_ISBLK(file_inode(file)->i_mode))
+		err = svmdk_source_open_bdev(source);
+	else
+		err = svmdk_source_open_file(source, io);
+	if (err)
+		goto err_free;
+
+	hash_add(svmdk_sources, &source->node, (unsigned long)svmdk_source_inode(source));
+	list_add_tail(&source->list, &dev->sources);
+	return source;
+
+err_free:
+	svmdk_source_unpin_locked(source);
+	svmdk_source_free(source);
+	return ERR_PTR(err);
+}
+
+/* An extent that is written lies in a source that was only to be read. */
+static int svmdk_source_upgrade(struct svmdk_source *source, struct file *file, s32 *holder)
+{
+	int err;
+
+	source->writable = true;
+	err = svmdk_source_conflict(source, holder);
+	if (!err && source->claim)
+		err = svmdk_source_claim(source);
+	if (err) {
+		source->writable = false;
+		return err;
+	}
+	fput(source->file);
+	source->file = get_file(file);
+	return 0;
+}
+
+/* One more extent of the disk in a source that it has. */
+static int svmdk_source_join(struct svmdk_source *source, struct file *file, bool write, u32 io,
+			     s32 *holder)
+{
+	int err;
+
+	if (write && !source->writable) {
+		err = svmdk_source_upgrade(source, file, holder);
+		if (err)
+			return err;
+	}
+	if (io == SVMDK_IO_FILE && !source->reason && !source->claim) {
+		svmdk_source_unpin_locked(source);
+		source->reason = SVMDK_REASON_REQUESTED;
+	}
+	source->users++;
+	return 0;
+}
+
+/**
+ * svmdk_source_get - a file or block device for one more extent of a disk
+ * @dev: the disk, in setup
+ * @file: what the caller of the ioctl has open; the mode is checked already
+ * @write: the extent may be written
+ * @io: enum svmdk_io
+ * @holder: with -EBUSY, the index of the disk that has it
+ *
+ * A file that qualifies comes back pinned and with nothing cached.
+ *
+ * Context: may sleep; the control file's lock is held. Returns an ERR_PTR:
+ * -EBUSY, -ENOMEM, or what opening the block device says.
+ */
+struct svmdk_source *svmdk_source_get(struct svmdk_device *dev, struct file *file, bool write,
+				      u32 io, s32 *holder)
+{
+	struct svmdk_source *source;
+	int err;
+
+	*holder = -1;
+	mutex_lock(&svmdk_sources_lock);
+	source = svmdk_source_find(dev, file);
+	if (source) {
+		err = svmdk_source_join(source, file, write, io, holder);
+		if (err)
+			source = ERR_PTR(err);
+	} else {
+		source = svmdk_source_new(dev, file, write, io, holder);
+	}
+	mutex_unlock(&svmdk_sources_lock);
+	return source;
+}
+
+/**
+ * svmdk_source_unpin - give up mapping a source
+ * @source: a file that its disk does no I/O to yet
+ * @reason: enum svmdk_reason
+ *
+ * Context: may sleep.
+ */
+void svmdk_source_unpin(struct svmdk_source *source, u8 reason)
+{
+	mutex_lock(&svmdk_sources_lock);
+	svmdk_source_unpin_locked(source);
+	source->reason = reason;
+	mutex_unlock(&svmdk_sources_lock);
+}
+
+/**
+ * svmdk_source_put - an extent is gone
+ * @source: what it lay in; released with the last of its extents
+ *
+ * Context: may sleep. No I/O is under way to it.
+ */
+void svmdk_source_put(struct svmdk_source *source)
+{
+	mutex_lock(&svmdk_sources_lock);
+	if (--source->users) {
+		mutex_unlock(&svmdk_sources_lock);
+		return;
+	}
+	svmdk_source_unpin_locked(source);
+	hash_del(&source->node);
+	list_del(&source->list);
+	mutex_unlock(&svmdk_sources_lock);
+	svmdk_source_free(source);
+}
+
+/**
+ * svmdk_source_touch - its mtime is behind
+ * @source: a file that a mapped write has just changed
+ *
+ * Context: any. The mtime is set within a second, or at the next flush.
+ */
+void svmdk_source_touch(struct svmdk_source *source)
+{
+	struct svmdk_device *dev = source->dev;
+
+	if (test_bit(SVMDK_SOURCE_TOUCHED, &source->flags) ||
+	    test_and_set_bit(SVMDK_SOURCE_TOUCHED, &source->flags))
+		return;
+	llist_add(&source->touched, &dev->touched);
+	queue_delayed_work(dev->wq, &dev->touch_work, HZ / 2);
+}
+
+/**
+ * svmdk_source_unsync - it holds what is not on stable storage
+ * @source: a file that the file way has just written
+ *
+ * Context: any.
+ */
+void svmdk_source_unsync(struct svmdk_source *source)
+{
+	if (test_bit(SVMDK_SOURCE_UNSYNCED, &source->flags) ||
+	    test_and_set_bit(SVMDK_SOURCE_UNSYNCED, &source->flags))
+		return;
+	llist_add(&source->unsynced, &source->dev->unsynced);
+}
