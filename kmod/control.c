@@ -26,6 +26,9 @@
 #define SVMDK_EXTENTS_SIZE_0		32
 #define SVMDK_EXTENT_INFO_SIZE_0	56
 
+/* Extents are described by so many at a time. */
+#define SVMDK_INFO_CHUNK	64
+
 /**
  * struct svmdk_control - an open control file
  * @lock: held by each call that builds
@@ -97,7 +100,7 @@ static int svmdk_control_add_batch(struct svmdk_device *dev, struct svmdk_ioc_ad
 {
 	void __user *user = u64_to_user_ptr(arg->extents);
 	u32 first = dev->nr_extents;
-	struct svmdk_new_extent extent;
+	struct svmdk_new_extent extent = { };
 	int err = 0;
 	u32 i;
 
@@ -225,29 +228,47 @@ static long svmdk_control_status(struct svmdk_control *control, void __user *use
 	return svmdk_copy_out(user, &arg, sizeof(arg), user_size);
 }
 
+/* As many as there are, up to @nr; none where the device is going. */
+static int svmdk_control_collect(struct svmdk_device *dev, u64 first, u32 nr,
+				 struct svmdk_extent_info *infos)
+{
+	struct svmdk_extent *extent;
+	u32 i = 0;
+
+	mutex_lock(&dev->lock);
+	if (dev->state == SVMDK_LIVE) {
+		for (; i < nr; i++) {
+			extent = xa_load(&dev->extents, first + i);
+			if (!extent)
+				break;
+			svmdk_extent_info(extent, &infos[i]);
+		}
+	}
+	mutex_unlock(&dev->lock);
+	return i;
+}
+
+/* In chunks: memory of the caller is not written to with the lock held. */
 static int svmdk_control_copy_infos(struct svmdk_device *dev, struct svmdk_ioc_extents *arg)
 {
 	void __user *user = u64_to_user_ptr(arg->infos);
-	u32 nr = arg->nr;
-	struct svmdk_extent_info info;
-	struct svmdk_extent *extent;
+	struct svmdk_extent_info *infos;
+	u32 room = arg->nr;
 	int err = 0;
+	u32 nr, i;
 
+	infos = kmalloc_array(SVMDK_INFO_CHUNK, sizeof(*infos), GFP_KERNEL);
+	if (!infos)
+		return -ENOMEM;
 	arg->nr = 0;
-	mutex_lock(&dev->lock);
-	if (dev->state != SVMDK_LIVE)
-		err = -ENODEV;
-	while (!err && arg->nr < nr) {
-		extent = xa_load(&dev->extents, (unsigned long)arg->first + arg->nr);
-		if (!extent)
-			break;
-		svmdk_extent_info(extent, &info);
-		err = svmdk_copy_out(user, &info, sizeof(info), arg->info_size);
-		user += arg->info_size;
-		arg->nr++;
-		cond_resched();
-	}
-	mutex_unlock(&dev->lock);
+	do {
+		nr = min_t(u32, room - arg->nr, SVMDK_INFO_CHUNK);
+		nr = svmdk_control_collect(dev, (u64)arg->first + arg->nr, nr, infos);
+		for (i = 0; i < nr && !err; i++, user += arg->info_size)
+			err = svmdk_copy_out(user, &infos[i], sizeof(*infos), arg->info_size);
+		arg->nr += nr;
+	} while (nr && !err);
+	kfree(infos);
 	return err;
 }
 

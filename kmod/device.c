@@ -398,8 +398,10 @@ u64 svmdk_device_memory(struct svmdk_device *dev)
 static void svmdk_device_fill_status(struct svmdk_device *dev, struct svmdk_ioc_status *arg)
 {
 	const struct svmdk_table *table = rcu_dereference_protected(dev->table, true);
-	struct inode *inode = file_inode(dev->descriptor);
+	struct kstat stat = { 0 };
 
+	/* Not the superblock's: a btrfs subvolume or an overlay shows another. */
+	vfs_getattr(&dev->descriptor->f_path, &stat, STATX_INO, AT_STATX_DONT_SYNC);
 	arg->index = dev->index;
 	arg->flags = 0;
 	if (dev->read_only)
@@ -407,9 +409,9 @@ static void svmdk_device_fill_status(struct svmdk_device *dev, struct svmdk_ioc_
 	if (dev->lazy)
 		arg->flags |= SVMDK_STATUS_DETACHING;
 	arg->sectors = dev->sectors;
-	arg->descriptor_ino = inode->i_ino;
-	arg->descriptor_major = MAJOR(inode->i_sb->s_dev);
-	arg->descriptor_minor = MINOR(inode->i_sb->s_dev);
+	arg->descriptor_ino = stat.ino;
+	arg->descriptor_major = MAJOR(stat.dev);
+	arg->descriptor_minor = MINOR(stat.dev);
 	arg->major = MAJOR(disk_devt(dev->disk));
 	arg->minor = MINOR(disk_devt(dev->disk));
 	arg->extents = dev->nr_extents;

@@ -92,7 +92,7 @@ static void svmdk_extent_choose_way(struct svmdk_extent *extent)
 static int svmdk_extent_open(struct svmdk_device *dev, struct svmdk_extent *extent,
 			     const struct svmdk_new_extent *arg, s32 *holder)
 {
-	bool write = !dev->read_only && !(arg->flags & SVMDK_EXTENT_RDONLY);
+	bool write = !extent->read_only;
 	struct svmdk_source *source;
 	struct file *file;
 	int err;
@@ -158,6 +158,7 @@ int svmdk_extent_add(struct svmdk_device *dev, struct svmdk_new_extent *arg, s32
 	extent->kind = arg->kind;
 	extent->io = arg->io;
 	extent->flags = arg->flags;
+	extent->read_only = dev->read_only || (arg->flags & SVMDK_EXTENT_RDONLY);
 
 	if (arg->flags & SVMDK_EXTENT_NOACCESS) {
 		extent->way = SVMDK_WAY_NONE;

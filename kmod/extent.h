@@ -31,6 +31,7 @@ struct svmdk_source;
  * @way: enum svmdk_way
  * @reason: enum svmdk_reason
  * @flags: SVMDK_EXTENT_*
+ * @read_only: a write fails: the line says so, or the disk is read-only
  * @direct: the file way uses direct I/O
  * @written: a write was begun since the disk was attached. Set once, so that
  *	writes after the first only read it.
@@ -49,6 +50,7 @@ struct svmdk_extent {
 	u8 way;
 	u8 reason;
 	u8 flags;
+	bool read_only;
 	bool direct;
 	bool written;
 };

@@ -19,7 +19,7 @@
 #include "trace.h"
 
 /* A reserve, for when memory is short: enough for a deep queue to make way. */
-#define SVMDK_MIN_HOOKS		64
+#define SVMDK_MIN_HOOKS 64
 
 /**
  * struct svmdk_hook - what to do when a mapped bio completes
@@ -68,8 +68,14 @@ static void svmdk_hook_finish(struct svmdk_hook *hook)
 	bio->bi_end_io = hook->end_io;
 	bio->bi_private = hook->private;
 	mempool_free(hook, &svmdk_hook_pool);
-	/* Not bio_endio(): that has run, it is what called us. */
-	bio->bi_end_io(bio);
+	/*
+	 * bio_endio() has run for the disk beneath, and called us. It runs again
+	 * because the completion of a bio that was split is its to call; what
+	 * must not be done twice is undone.
+	 */
+	bio_clear_flag(bio, BIO_QOS_THROTTLED);
+	bio_clear_flag(bio, BIO_QOS_MERGED);
+	bio_endio(bio);
 }
 
 static inline struct address_space *svmdk_hook_mapping(const struct svmdk_hook *hook)
@@ -95,8 +101,9 @@ static void svmdk_hook_invalidate_work(struct work_struct *work)
 	if (invalidate_inode_pages2_range(svmdk_hook_mapping(hook),
 					  svmdk_hook_start(hook) >> PAGE_SHIFT,
 					  svmdk_hook_end(hook) >> PAGE_SHIFT))
-		pr_warn_ratelimited("%pg: extent %u: stale pages stay in the page cache of its file\n",
-				    hook->bdev, hook->extent->number);
+		pr_warn_ratelimited(
+			"%pg: extent %u: stale pages stay in the page cache of its file\n",
+			hook->bdev, hook->extent->number);
 	svmdk_hook_finish(hook);
 }
 
@@ -245,7 +252,8 @@ void svmdk_submit_data(struct svmdk_device *dev, struct bio *bio)
 	}
 	trace_svmdk_submit(bio, extent->number, extent->way, source);
 
-	if (unlikely(extent->flags & SVMDK_EXTENT_RDONLY) && op_is_write(bio_op(bio))) {
+	/* For a disk that is read-only as a whole, the block layer only warns. */
+	if (unlikely(extent->read_only) && op_is_write(bio_op(bio))) {
 		svmdk_bio_fail(bio, SVMDK_STS_READ_ONLY);
 		return;
 	}

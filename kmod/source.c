@@ -70,53 +70,71 @@ static bool svmdk_source_pinned_by_us(const struct inode *inode)
  * under way end with the inode lock or as direct I/O; then everything goes to
  * the disk, metadata too; and only an empty page cache is one that cannot
  * hide what mapped writes put there.
+ *
+ * All this may wait for the disk, so the registry's lock is not held. Another
+ * disk that begins or ends to read the same file meanwhile finds it pinned by
+ * nobody it knows, and takes the file way.
  */
 static u8 svmdk_source_pin(struct svmdk_source *source)
 {
 	struct inode *inode = svmdk_source_inode(source);
 	u8 reason = SVMDK_REASON_NONE;
 
-	lockdep_assert_held(&svmdk_sources_lock);
-	if (svmdk_source_pinned_by_us(inode)) {
+	mutex_lock(&svmdk_sources_lock);
+	source->pinned = svmdk_source_pinned_by_us(inode);
+	mutex_unlock(&svmdk_sources_lock);
+
+	if (!source->pinned) {
+		inode_lock(inode);
+		if (IS_SWAPFILE(inode))
+			reason = SVMDK_REASON_SWAPFILE;
+		else if (mapping_writably_mapped(inode->i_mapping))
+			reason = SVMDK_REASON_MMAPPED;
+		else
+			inode->i_flags |= S_SWAPFILE;
+		inode_unlock(inode);
+		if (reason)
+			return reason;
+
+		mutex_lock(&svmdk_sources_lock);
 		source->pinned = true;
-		return SVMDK_REASON_NONE;
+		mutex_unlock(&svmdk_sources_lock);
 	}
 
-	inode_lock(inode);
-	if (IS_SWAPFILE(inode))
-		reason = SVMDK_REASON_SWAPFILE;
-	else if (mapping_writably_mapped(inode->i_mapping))
-		reason = SVMDK_REASON_MMAPPED;
-	else
-		inode->i_flags |= S_SWAPFILE;
-	inode_unlock(inode);
-	if (reason)
-		return reason;
-
-	source->pinned = true;
 	inode_dio_wait(inode);
 	if (vfs_fsync(source->file, 0) || invalidate_inode_pages2(inode->i_mapping))
 		return SVMDK_REASON_CACHED;
 	return SVMDK_REASON_NONE;
 }
 
-static void svmdk_source_unpin_locked(struct svmdk_source *source)
+/**
+ * svmdk_source_unpin - give up mapping a source
+ * @source: a file that its disk does no I/O to
+ * @reason: enum svmdk_reason
+ *
+ * Context: may sleep.
+ */
+void svmdk_source_unpin(struct svmdk_source *source, u8 reason)
 {
 	struct inode *inode = svmdk_source_inode(source);
+	bool last;
 
-	lockdep_assert_held(&svmdk_sources_lock);
-	if (!source->pinned)
-		return;
+	source->reason = reason;
+	mutex_lock(&svmdk_sources_lock);
+	last = source->pinned;
 	source->pinned = false;
-	if (svmdk_source_pinned_by_us(inode))
+	if (last)
+		last = !svmdk_source_pinned_by_us(inode);
+	mutex_unlock(&svmdk_sources_lock);
+	if (!last)
 		return;
 	inode_lock(inode);
 	inode->i_flags &= ~S_SWAPFILE;
 	inode_unlock(inode);
 }
 
-/* Who else has this inode, so that the two cannot be allowed at once? */
-static int svmdk_source_conflict(const struct svmdk_source *source, s32 *holder)
+/* Another disk may have the file only where both read. */
+static int svmdk_source_check_conflict(const struct svmdk_source *source, s32 *holder)
 {
 	struct inode *inode = svmdk_source_inode(source);
 	struct svmdk_source *other;
@@ -151,12 +169,20 @@ static int svmdk_source_claim(struct svmdk_source *source)
 
 static int svmdk_source_open_bdev(struct svmdk_source *source)
 {
-	int err = svmdk_source_claim(source);
+	struct address_space *mapping = source->file->f_mapping;
+	int err;
 
+	err = svmdk_source_claim(source);
 	if (err)
 		return err;
 	source->backing = svmdk_backing_get(source->dev, file_bdev(source->claim), NULL);
-	return source->backing ? 0 : -ENOMEM;
+	if (!source->backing)
+		return -ENOMEM;
+	/* What others wrote to its page cache is to be seen, too. */
+	err = filemap_write_and_wait(mapping);
+	if (!err)
+		err = invalidate_inode_pages2(mapping);
+	return err;
 }
 
 static int svmdk_source_open_file(struct svmdk_source *source, u32 io)
@@ -169,7 +195,6 @@ static int svmdk_source_open_file(struct svmdk_source *source, u32 io)
 		if (!source->backing)
 			return -ENOMEM;
 	}
-
 	if (io == SVMDK_IO_FILE)
 		source->reason = SVMDK_REASON_REQUESTED;
 	else
@@ -177,28 +202,29 @@ static int svmdk_source_open_file(struct svmdk_source *source, u32 io)
 	if (!source->reason)
 		source->reason = svmdk_source_pin(source);
 	if (source->reason)
-		svmdk_source_unpin_locked(source);
+		svmdk_source_unpin(source, source->reason);
 	return 0;
 }
 
-static void svmdk_source_free(struct svmdk_source *source)
+/**
+ * svmdk_source_put - an extent is gone
+ * @source: what it lay in; released with the last of its extents
+ *
+ * Context: may sleep. No I/O is under way to it.
+ */
+void svmdk_source_put(struct svmdk_source *source)
 {
+	if (--source->users)
+		return;
+	svmdk_source_unpin(source, source->reason);
+	mutex_lock(&svmdk_sources_lock);
+	hash_del(&source->node);
+	mutex_unlock(&svmdk_sources_lock);
+	list_del(&source->list);
 	if (source->claim)
 		bdev_fput(source->claim);
 	fput(source->file);
 	kfree(source);
-}
-
-static struct svmdk_source *svmdk_source_find(struct svmdk_device *dev, struct file *file)
-{
-	struct inode *inode = file->f_mapping->host;
-	struct svmdk_source *source;
-
-	lockdep_assert_held(&svmdk_sources_lock);
-	hash_for_each_possible(svmdk_sources, source, node, (unsigned long)inode)
-		if (svmdk_source_inode(source) == inode && source->dev == dev)
-			return source;
-	return NULL;
 }
 
 static struct svmdk_source *svmdk_source_new(struct svmdk_device *dev, struct file *file,
@@ -213,24 +239,25 @@ static struct svmdk_source *svmdk_source_new(struct svmdk_device *dev, struct fi
 	source->file = get_file(file);
 	source->users = 1;
 	source->writable = write;
+	list_add_tail(&source->list, &dev->sources);
 
-	err = svmdk_source_conflict(source, holder);
+	mutex_lock(&svmdk_sources_lock);
+	err = svmdk_source_check_conflict(source, holder);
+	hash_add(svmdk_sources, &source->node, (unsigned long)svmdk_source_inode(source));
+	mutex_unlock(&svmdk_sources_lock);
 	if (err)
-		goto err_free;
-	if (S_ISBLK(file_inode(file)->i_mode))
+		goto err_put;
+
+	if (S_ISBLK(svmdk_source_inode(source)->i_mode))
 		err = svmdk_source_open_bdev(source);
 	else
 		err = svmdk_source_open_file(source, io);
 	if (err)
-		goto err_free;
-
-	hash_add(svmdk_sources, &source->node, (unsigned long)svmdk_source_inode(source));
-	list_add_tail(&source->list, &dev->sources);
+		goto err_put;
 	return source;
 
-err_free:
-	svmdk_source_unpin_locked(source);
-	svmdk_source_free(source);
+err_put:
+	svmdk_source_put(source);
 	return ERR_PTR(err);
 }
 
@@ -239,8 +266,10 @@ static int svmdk_source_upgrade(struct svmdk_source *source, struct file *file, 
 {
 	int err;
 
+	mutex_lock(&svmdk_sources_lock);
 	source->writable = true;
-	err = svmdk_source_conflict(source, holder);
+	err = svmdk_source_check_conflict(source, holder);
+	mutex_unlock(&svmdk_sources_lock);
 	if (!err && source->claim)
 		err = svmdk_source_claim(source);
 	if (err) {
@@ -263,12 +292,23 @@ static int svmdk_source_join(struct svmdk_source *source, struct file *file, boo
 		if (err)
 			return err;
 	}
-	if (io == SVMDK_IO_FILE && !source->reason && !source->claim) {
-		svmdk_source_unpin_locked(source);
-		source->reason = SVMDK_REASON_REQUESTED;
-	}
+	if (io == SVMDK_IO_FILE && !source->reason && !source->claim)
+		svmdk_source_unpin(source, SVMDK_REASON_REQUESTED);
 	source->users++;
 	return 0;
+}
+
+static struct svmdk_source *svmdk_source_find(struct svmdk_device *dev, struct file *file)
+{
+	struct inode *inode = file->f_mapping->host;
+	struct svmdk_source *source;
+
+	mutex_lock(&svmdk_sources_lock);
+	hash_for_each_possible(svmdk_sources, source, node, (unsigned long)inode)
+		if (svmdk_source_inode(source) == inode && source->dev == dev)
+			break;
+	mutex_unlock(&svmdk_sources_lock);
+	return source;
 }
 
 /**
@@ -277,7 +317,7 @@ static int svmdk_source_join(struct svmdk_source *source, struct file *file, boo
  * @file: what the caller of the ioctl has open; the mode is checked already
  * @write: the extent may be written
  * @io: enum svmdk_io
- * @holder: with -EBUSY, the index of the disk that has it
+ * @holder: with -EBUSY, the index of the disk that has it, or -1
  *
  * A file that qualifies comes back pinned and with nothing cached.
  *
@@ -287,56 +327,13 @@ static int svmdk_source_join(struct svmdk_source *source, struct file *file, boo
 struct svmdk_source *svmdk_source_get(struct svmdk_device *dev, struct file *file, bool write,
 				      u32 io, s32 *holder)
 {
-	struct svmdk_source *source;
+	struct svmdk_source *source = svmdk_source_find(dev, file);
 	int err;
 
-	*holder = -1;
-	mutex_lock(&svmdk_sources_lock);
-	source = svmdk_source_find(dev, file);
-	if (source) {
-		err = svmdk_source_join(source, file, write, io, holder);
-		if (err)
-			source = ERR_PTR(err);
-	} else {
-		source = svmdk_source_new(dev, file, write, io, holder);
-	}
-	mutex_unlock(&svmdk_sources_lock);
-	return source;
-}
-
-/**
- * svmdk_source_unpin - give up mapping a source
- * @source: a file that its disk does no I/O to yet
- * @reason: enum svmdk_reason
- *
- * Context: may sleep.
- */
-void svmdk_source_unpin(struct svmdk_source *source, u8 reason)
-{
-	mutex_lock(&svmdk_sources_lock);
-	svmdk_source_unpin_locked(source);
-	source->reason = reason;
-	mutex_unlock(&svmdk_sources_lock);
-}
-
-/**
- * svmdk_source_put - an extent is gone
- * @source: what it lay in; released with the last of its extents
- *
- * Context: may sleep. No I/O is under way to it.
- */
-void svmdk_source_put(struct svmdk_source *source)
-{
-	mutex_lock(&svmdk_sources_lock);
-	if (--source->users) {
-		mutex_unlock(&svmdk_sources_lock);
-		return;
-	}
-	svmdk_source_unpin_locked(source);
-	hash_del(&source->node);
-	list_del(&source->list);
-	mutex_unlock(&svmdk_sources_lock);
-	svmdk_source_free(source);
+	if (!source)
+		return svmdk_source_new(dev, file, write, io, holder);
+	err = svmdk_source_join(source, file, write, io, holder);
+	return err ? ERR_PTR(err) : source;
 }
 
 /**

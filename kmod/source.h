@@ -28,7 +28,7 @@ struct svmdk_device;
  * @touched: in svmdk_device.touched while SVMDK_SOURCE_TOUCHED
  * @unsynced: in svmdk_device.unsynced while SVMDK_SOURCE_UNSYNCED
  * @flags: SVMDK_SOURCE_* bits
- * @users: extents that lie in it; guarded by the control file's lock
+ * @users: extents that lie in it; changed in setup and at the end alone
  * @reason: why it cannot be mapped, or SVMDK_REASON_NONE: then it is pinned,
  *	or a block device
  * @writable: the disk may write to it; guarded by the registry's lock

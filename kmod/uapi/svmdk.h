@@ -269,11 +269,12 @@ struct svmdk_ioc_set_runs {
  * @minor: out: of the block device
  * @sectors: out: size of the disk
  * @error_extent: out: the extent whose start or length is no multiple of the
- *	logical block of the disk beneath; or ~0
+ *	logical block of the disk beneath, or that cannot be mapped; or ~0
  * @pad: in: zero
  *
  * When it returns, the disk and its partitions exist. Errors: EINVAL, nothing
- * was created or @error_extent; ENODATA, no extents; ENOMEM.
+ * was created or @error_extent; EOPNOTSUPP, @error_extent was to be mapped and
+ * another extent of its file is not; ENODATA, no extents; ENOMEM.
  */
 struct svmdk_ioc_commit {
 	__u32 size;
