@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0
+// Copyright (C) 2026 the svmdk authors
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "container.h"
+#include "replace.h"
+#include "size.h"
+
+/* Files that are open beside the extents: standard ones, libraries' own. */
+#define SPARE_FILES 64
+
+/*
+ * Bytes that QEMU locks, for reading, to say what it does and what it does not
+ * share; and where svmdk's own locks begin, behind the end of any file.
+ */
+#define QEMU_WRITES 101
+#define QEMU_NO_OTHER_WRITES 201
+#define QEMU_NO_OTHER_RESIZES 203
+#define OWN_LOCKS (UINT64_C(1) << 62)
+
+static int fail(struct svmdk_error *err, int code, const char *file, const char *what)
+{
+	error_errno(err, code, "%s", what);
+	return error_at(err, file, 0);
+}
+
+/* Opens the descriptor itself: a regular file, or it is not even opened. */
+static int open_descriptor(struct container *c, struct svmdk_error *err)
+{
+	int path_fd, saved;
+
+	path_fd = openat(c->policy.dir.fd, c->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (path_fd < 0 || fstat(path_fd, &c->st)) {
+		fail(err, errno, c->path, "cannot open the descriptor");
+		if (path_fd >= 0)
+			close(path_fd);
+		return -1;
+	}
+	if (!S_ISREG(c->st.st_mode)) {
+		close(path_fd);
+		error_set(err, S_ISDIR(c->st.st_mode) ? EISDIR : EINVAL,
+			  "%s; name the container's descriptor, a text file",
+			  S_ISDIR(c->st.st_mode) ? "a directory" : "not a regular file");
+		return error_at(err, c->path, 0);
+	}
+	c->fd = safe_reopen(path_fd, O_RDONLY);
+	saved = errno;
+	close(path_fd);
+	if (c->fd < 0)
+		return fail(err, saved, c->path, "cannot open the descriptor");
+	c->policy.descriptor = c->st;
+	return 0;
+}
+
+/* Reads one byte more than a descriptor may have, and understands it. */
+static int read_descriptor(struct container *c, struct svmdk_error *err)
+{
+	const size_t room = DESCRIPTOR_MAX_BYTES + 1;
+	char *bytes = malloc(room);
+	size_t length = 0;
+	ssize_t got = 1;
+	int ret;
+
+	if (!bytes)
+		return fail(err, ENOMEM, c->path, "cannot read the descriptor");
+	while (length < room && got) {
+		got = pread(c->fd, bytes + length, room - length, length);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0) {
+			free(bytes);
+			return fail(err, errno, c->path, "cannot read the descriptor");
+		}
+		length += got;
+	}
+	ret = descriptor_parse(&c->descriptor, bytes, length, err);
+	free(bytes);
+	if (ret)
+		return error_at(err, c->path, err->line);
+	return 0;
+}
+
+static int find_folder(struct container *c, struct svmdk_error *err)
+{
+	struct stat none = { 0 };
+	char *folder;
+	int ret;
+
+	c->real_path = realpath(c->path, NULL);
+	if (!c->real_path)
+		return fail(err, errno, c->path, "cannot open the descriptor");
+	c->name = strrchr(c->real_path, '/') + 1;
+	folder = strdup(c->real_path);
+	if (!folder)
+		return fail(err, ENOMEM, c->path, "cannot open the descriptor");
+	ret = open_policy_init(&c->policy, dirname(folder), &none, err);
+	free(folder);
+	return ret;
+}
+
+int container_open(struct container *c, const char *path, char *const *allow, size_t nr_allow,
+		   struct svmdk_error *err)
+{
+	size_t i;
+
+	*c = (struct container){ .fd = -1 };
+	c->path = strdup(path);
+	if (!c->path)
+		return fail(err, ENOMEM, path, "cannot open the descriptor");
+	if (find_folder(c, err) || open_descriptor(c, err))
+		goto failed;
+	for (i = 0; i < nr_allow; i++) {
+		if (open_policy_allow(&c->policy, allow[i], err))
+			goto failed;
+	}
+	if (read_descriptor(c, err))
+		goto failed;
+	return 0;
+failed:
+	container_close(c);
+	return -1;
+}
+
+void container_close(struct container *c)
+{
+	if (!c->path)
+		return;
+	if (c->fd >= 0)
+		close(c->fd);
+	descriptor_free(&c->descriptor);
+	open_policy_free(&c->policy);
+	free(c->real_path);
+	free(c->path);
+	*c = (struct container){ .fd = -1 };
+}
+
+/* NFS locks for writing only what is open for writing. */
+static int flock_descriptor(struct container *c)
+{
+	int fd;
+
+	if (flock(c->fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno != EBADF)
+		return -1;
+	fd = safe_reopen(c->fd, O_RDWR);
+	if (fd < 0)
+		return -1;
+	close(c->fd);
+	c->fd = fd;
+	return flock(c->fd, LOCK_EX | LOCK_NB);
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+int container_lock(struct container *c, struct svmdk_error *err)
+{
+	struct stat now;
+
+	if (c->locked)
+		return 0;
+	if (flock_descriptor(c)) {
+		if (errno != EWOULDBLOCK)
+			return fail(err, errno, c->path, "cannot lock the descriptor");
+		error_set(
+			err, EWOULDBLOCK,
+			"in use: it is attached (see svmdk list), or another svmdk command is at work on it");
+		return error_at(err, c->path, 0);
+	}
+	if (fstatat(c->policy.dir.fd, c->name, &now, AT_SYMLINK_NOFOLLOW) ||
+	    !same_file(&now, &c->st)) {
+		flock(c->fd, LOCK_UN);
+		error_set(err, ESTALE, "the descriptor was changed meanwhile; try again");
+		return error_at(err, c->path, 0);
+	}
+	c->locked = true;
+	return 0;
+}
+
+static int find_size(struct extent_file *file)
+{
+	file->size = file->st.st_size;
+	return S_ISBLK(file->st.st_mode) ? ioctl(file->fd, BLKGETSIZE64, &file->size) : 0;
+}
+
+static int open_extent(const struct container *c, size_t i, int flags, struct extent_file *file,
+		       struct svmdk_error *err)
+{
+	const struct extent *e = &c->descriptor.extents[i];
+	uint64_t need = (e->offset + e->sectors) << SECTOR_SHIFT;
+
+	if (safe_open(&c->policy, e->name, flags, &file->fd, &file->st, err))
+		return error_at(err, c->path, e->line);
+	if (find_size(file)) {
+		error_errno(err, errno, "cannot tell the size of extent %s", e->name);
+	} else if (file->size < need) {
+		error_set(err, ENODATA,
+			  "extent %s is short: %" PRIu64 " bytes of %" PRIu64
+			  " are missing; put it back from a copy",
+			  e->name, need - file->size, need);
+	} else {
+		return 0;
+	}
+	close(file->fd);
+	return error_at(err, c->path, e->line);
+}
+
+int container_open_extent(const struct container *c, size_t i, int flags, struct extent_file *file,
+			  struct svmdk_error *err)
+{
+	if (c->descriptor.extents[i].access == EXTENT_RDONLY)
+		flags = (flags & ~O_ACCMODE) | O_RDONLY;
+	return open_extent(c, i, flags, file, err);
+}
+
+int container_open_extent_writable(const struct container *c, size_t i, struct extent_file *file,
+				   struct svmdk_error *err)
+{
+	return open_extent(c, i, O_RDWR, file, err);
+}
+
+/* A lock of the open file, not of the process, and without waiting. */
+static int lock_range(int fd, int command, short type, uint64_t begin, uint64_t length)
+{
+	struct flock lock = {
+		.l_type = type,
+		.l_whence = SEEK_SET,
+		.l_start = begin,
+		.l_len = length,
+	};
+
+	if (fcntl(fd, command, &lock) == 0)
+		return command == F_OFD_GETLK && lock.l_type != F_UNLCK ? -1 : 0;
+	return errno == EAGAIN || errno == EACCES ? -1 : 0;
+}
+
+int container_lock_extent(const struct container *c, size_t i, const struct extent_file *file,
+			  struct svmdk_error *err)
+{
+	const struct extent *e = &c->descriptor.extents[i];
+	uint64_t begin = OWN_LOCKS + (e->offset << SECTOR_SHIFT);
+	uint64_t length = e->sectors << SECTOR_SHIFT;
+
+	if (!S_ISREG(file->st.st_mode) || (fcntl(file->fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
+		return 0;
+	if (begin + length <= INT64_MAX &&
+	    lock_range(file->fd, F_OFD_SETLK, F_WRLCK, begin, length)) {
+		error_set(
+			err, EBUSY,
+			"extent %s is in use by another svmdk command, or attached by way of another descriptor; see svmdk list",
+			e->name);
+		return error_at(err, c->path, e->line);
+	}
+	/* First say that nobody else may write, then see whether anybody does. */
+	lock_range(file->fd, F_OFD_SETLK, F_RDLCK, QEMU_NO_OTHER_WRITES, 1);
+	lock_range(file->fd, F_OFD_SETLK, F_RDLCK, QEMU_NO_OTHER_RESIZES, 1);
+	if (lock_range(file->fd, F_OFD_GETLK, F_WRLCK, QEMU_WRITES, 1) == 0)
+		return 0;
+	error_set(err, EBUSY, "extent %s is in use: QEMU writes to it; stop that first", e->name);
+	return error_at(err, c->path, e->line);
+}
+
+size_t container_batch(size_t want)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == RLIM_INFINITY)
+		return want;
+	if (limit.rlim_cur < want + SPARE_FILES && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = want + SPARE_FILES < limit.rlim_max ? want + SPARE_FILES :
+								       limit.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &limit))
+			getrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_cur >= want + SPARE_FILES)
+		return want;
+	return limit.rlim_cur > SPARE_FILES ? limit.rlim_cur - SPARE_FILES : 1;
+}
+
+/* Makes the container as new: what was read before may be gone. */
+static int reload(struct container *c, struct svmdk_error *err)
+{
+	close(c->fd);
+	c->fd = -1;
+	c->locked = false;
+	descriptor_free(&c->descriptor);
+	if (open_descriptor(c, err))
+		return -1;
+	return read_descriptor(c, err);
+}
+
+int container_new_cid(struct container *c, struct svmdk_error *err)
+{
+	const struct descriptor *d = &c->descriptor;
+	bool was_locked = c->locked;
+	size_t length;
+	char *text;
+	int ret;
+
+	/* With the lock held nobody has changed it since it was read. */
+	if (!was_locked && (reload(c, err) || container_lock(c, err)))
+		return -1;
+	if (descriptor_text_with_cid(d, descriptor_new_cid(d->cid), &text, &length, err))
+		return error_at(err, c->path, 0);
+	ret = replace_file(c->policy.dir.fd, c->name, text, length, err);
+	free(text);
+	if (ret)
+		return error_at(err, c->path, 0);
+	if (reload(c, err))
+		return -1;
+	return was_locked ? container_lock(c, err) : 0;
+}
