@@ -26,7 +26,7 @@ INSTALL_MOD ?= $(if $(DESTDIR),0,$(if $(wildcard svmdk.ko),1,0))
 
 DKMS_TREE := $(DESTDIR)$(SRCDIR)/svmdk-$(SVMDK_VERSION)
 UDEV_RULES := $(wildcard userspace/udev/*.rules)
-KBUILD = $(MAKE) -C '$(KDIR)' M='$(CURDIR)'
+KBUILD = -C '$(KDIR)' M='$(CURDIR)'
 
 all: modules tools
 
@@ -36,7 +36,7 @@ modules:
 		'install linux-headers-$(KVER), or name a kernel that has them with KVER= or KDIR=' >&2; \
 		exit 1; }
 	@kmod/compat/probe '$(abspath $(KDIR))'
-	$(KBUILD) modules
+	$(MAKE) $(KBUILD) modules
 
 # The tool's half: svmdk, unit-tests, tools-install, tools-uninstall and
 # tools-clean. Absent from the tree that dkms builds in.
@@ -45,13 +45,13 @@ modules:
 tools: svmdk
 
 check:
-	tests/vm/run check
+	@tests/vm/run check
 
 demo:
-	tests/vm/run demo
+	@tests/vm/run demo
 
 lint:
-	tests/lint
+	@KVER='$(KVER)' KDIR='$(KDIR)' tests/lint
 
 probes-unused:
 	@kmod/compat/probe --unused
@@ -68,12 +68,18 @@ dkms-tree-install:
 		--exclude=kmod/compat/config.h Kbuild Makefile dkms.conf LICENSE kmod | \
 		tar -x --no-same-permissions -C '$(DKMS_TREE)'
 
+# Debian's kernels ask for signatures, but their headers have no key to sign
+# with; nor do they have what the kernel's make wants for its own depmod.
 modules-install:
-	$(KBUILD) INSTALL_MOD_PATH='$(DESTDIR)' INSTALL_MOD_DIR=updates modules_install
+	@test -e svmdk.ko || { echo 'svmdk: no svmdk.ko here; run make modules first' >&2; exit 1; }
+	$(MAKE) $(KBUILD) INSTALL_MOD_PATH='$(DESTDIR)' INSTALL_MOD_DIR=updates DEPMOD=true \
+		$(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=) modules_install
 	$(if $(DESTDIR),,depmod -a '$(KVER)')
 
 uninstall: tools-uninstall
 	rm -f $(patsubst userspace/udev/%,'$(DESTDIR)$(UDEVRULESDIR)/%',$(UDEV_RULES))
+	$(if $(DESTDIR),,if command -v dkms >/dev/null && dkms status svmdk/$(SVMDK_VERSION) | grep -q .; \
+		then dkms remove svmdk/$(SVMDK_VERSION) --all; fi)
 	rm -rf '$(DKMS_TREE)'
 	rm -f '$(DESTDIR)$(MODDIR)'/updates/svmdk.ko*
 	$(if $(DESTDIR),,depmod -a '$(KVER)')
