@@ -135,8 +135,7 @@ blk_status_t svmdk_backing_flush_all(struct svmdk_device *dev)
 		backing->flush_bio.bi_private = NULL;
 		if (!xchg(&backing->dirty, 0))
 			continue;
-		bio_init(&backing->flush_bio, backing->bdev, NULL, 0,
-			 REQ_OP_WRITE | REQ_PREFLUSH);
+		bio_init(&backing->flush_bio, backing->bdev, NULL, 0, REQ_OP_WRITE | REQ_PREFLUSH);
 		backing->flush_bio.bi_private = &wait;
 		backing->flush_bio.bi_end_io = svmdk_backing_flush_end_io;
 		atomic_inc(&wait.pending);

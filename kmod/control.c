@@ -14,6 +14,7 @@
 #include "device.h"
 #include "extent.h"
 
+/* clang-format off */
 /* Sizes at ABI version 1: no caller has shorter ones. Never change these. */
 #define SVMDK_VERSION_SIZE_0		40
 #define SVMDK_CREATE_SIZE_0		88
@@ -25,9 +26,10 @@
 #define SVMDK_STATUS_SIZE_0		152
 #define SVMDK_EXTENTS_SIZE_0		32
 #define SVMDK_EXTENT_INFO_SIZE_0	56
+/* clang-format on */
 
 /* Extents are described by so many at a time. */
-#define SVMDK_INFO_CHUNK	64
+#define SVMDK_INFO_CHUNK 64
 
 /**
  * struct svmdk_control - an open control file
@@ -100,7 +102,7 @@ static int svmdk_control_add_batch(struct svmdk_device *dev, struct svmdk_ioc_ad
 {
 	void __user *user = u64_to_user_ptr(arg->extents);
 	u32 first = dev->nr_extents;
-	struct svmdk_new_extent extent = { };
+	struct svmdk_new_extent extent = {};
 	int err = 0;
 	u32 i;
 
@@ -154,8 +156,8 @@ static long svmdk_control_set_runs(struct svmdk_control *control, void __user *u
 		return err;
 	if (!control->dev || arg.pad || arg.nr > SVMDK_MAX_RUNS)
 		return -EINVAL;
-	if (arg.nr ? arg.reason != SVMDK_REASON_NONE || arg.run_size != sizeof(struct svmdk_run)
-		   : arg.reason == SVMDK_REASON_NONE || arg.reason > SVMDK_REASON_LAST)
+	if (arg.nr ? arg.reason != SVMDK_REASON_NONE || arg.run_size != sizeof(struct svmdk_run) :
+		     arg.reason == SVMDK_REASON_NONE || arg.reason > SVMDK_REASON_LAST)
 		return -EINVAL;
 	return svmdk_extent_set_runs(control->dev, &arg);
 }

@@ -43,7 +43,7 @@ struct svmdk_device {
 	struct workqueue_struct *wq;
 
 	u32 index;
-	u32 logical_block;	/* bytes */
+	u32 logical_block; /* bytes */
 	bool read_only;
 	char name[SVMDK_NAME_LEN];
 	struct file *descriptor;
@@ -51,24 +51,24 @@ struct svmdk_device {
 	u64 sectors;
 	u32 nr_extents;
 	u32 nr_mapped;
-	struct xarray extents;	/* struct svmdk_extent, by number */
+	struct xarray extents; /* struct svmdk_extent, by number */
 	struct list_head sources;
 	struct list_head backings;
 
 	struct mutex lock;
-	enum svmdk_state state;	/* Protected by lock. */
-	u32 openers;		/* Protected by lock. */
-	bool lazy;		/* Goes at the last close. Protected by lock. */
-	wait_queue_head_t idle;	/* Woken when openers falls to zero. */
+	enum svmdk_state state; /* Protected by lock. */
+	u32 openers; /* Protected by lock. */
+	bool lazy; /* Goes at the last close. Protected by lock. */
+	wait_queue_head_t idle; /* Woken when openers falls to zero. */
 	struct work_struct remove_work;
-	struct kref kref;	/* Of this structure's memory alone. */
+	struct kref kref; /* Of this structure's memory alone. */
 
-	struct llist_head touched;	/* Sources whose mtime is behind. */
+	struct llist_head touched; /* Sources whose mtime is behind. */
 	struct delayed_work touch_work;
 
-	struct llist_head unsynced;	/* Sources written by the file way. */
+	struct llist_head unsynced; /* Sources written by the file way. */
 	spinlock_t flush_lock;
-	struct bio_list flush_bios;	/* Protected by flush_lock. */
+	struct bio_list flush_bios; /* Protected by flush_lock. */
 	struct work_struct flush_work;
 };
 

@@ -22,10 +22,10 @@ module_param(verify_runs, bool, 0644);
 MODULE_PARM_DESC(verify_runs, "Check every block of every run against the file (slow)");
 
 /* Runs are copied from the caller by so many at a time. */
-#define SVMDK_RUNS_CHUNK	256
+#define SVMDK_RUNS_CHUNK 256
 
 /* The disk ends at 2^63 bytes. */
-#define SVMDK_MAX_SECTORS	(1ULL << (63 - SECTOR_SHIFT))
+#define SVMDK_MAX_SECTORS (1ULL << (63 - SECTOR_SHIFT))
 
 static bool svmdk_extent_fits_block(const struct svmdk_extent *extent, unsigned int bytes)
 {
@@ -270,8 +270,7 @@ static int svmdk_extent_take_chunk(struct svmdk_extent *extent, const struct svm
 	return 0;
 }
 
-static int svmdk_extent_take_runs(struct svmdk_extent *extent,
-				  const struct svmdk_ioc_set_runs *arg)
+static int svmdk_extent_take_runs(struct svmdk_extent *extent, const struct svmdk_ioc_set_runs *arg)
 {
 	const struct svmdk_run __user *from = u64_to_user_ptr(arg->runs);
 	struct svmdk_run *chunk;
@@ -464,7 +463,7 @@ err_free:
  */
 void svmdk_extent_info(const struct svmdk_extent *extent, struct svmdk_extent_info *info)
 {
-	*info = (struct svmdk_extent_info) {
+	*info = (struct svmdk_extent_info){
 		.start = extent->start,
 		.sectors = extent->sectors,
 		.offset = extent->offset,

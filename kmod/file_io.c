@@ -20,7 +20,7 @@
 #include "trace.h"
 
 /* A reserve, for when memory is short. */
-#define SVMDK_MIN_CMDS		64
+#define SVMDK_MIN_CMDS 64
 
 /**
  * struct svmdk_cmd - a bio that goes through the file system
@@ -65,8 +65,8 @@ static void svmdk_cmd_finish(struct svmdk_cmd *cmd, long ret)
 		bio->bi_status = errno_to_blk_status(ret);
 	if (op_is_write(bio_op(bio)))
 		svmdk_source_unsync(cmd->extent->source);
-	trace_svmdk_complete(bio->bi_bdev, cmd->extent->number, bio_op(bio),
-			     bio->bi_iter.bi_sector, bio_sectors(bio), bio->bi_status);
+	trace_svmdk_complete(bio->bi_bdev, cmd->extent->number, bio_op(bio), bio->bi_iter.bi_sector,
+			     bio_sectors(bio), bio->bi_status);
 	bdev_end_io_acct(bio->bi_bdev, bio_op(bio), bio_sectors(bio), cmd->start_time);
 	svmdk_cmd_put(cmd);
 	bio_endio(bio);
@@ -123,7 +123,7 @@ static ssize_t svmdk_cmd_rw(struct svmdk_cmd *cmd)
 	struct iov_iter iter;
 	loff_t end;
 
-	cmd->iocb = (struct kiocb) {
+	cmd->iocb = (struct kiocb){
 		.ki_filp = file,
 		.ki_pos = (cmd->source << SECTOR_SHIFT) + cmd->done,
 		.ki_complete = svmdk_cmd_complete,

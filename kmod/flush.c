@@ -44,8 +44,8 @@ static void svmdk_touch_all(struct svmdk_device *dev, bool last)
 
 static void svmdk_touch_work(struct work_struct *work)
 {
-	struct svmdk_device *dev = container_of(to_delayed_work(work), struct svmdk_device,
-						touch_work);
+	struct svmdk_device *dev =
+		container_of(to_delayed_work(work), struct svmdk_device, touch_work);
 	unsigned int noio = memalloc_noio_save();
 
 	svmdk_touch_all(dev, false);

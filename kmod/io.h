@@ -14,7 +14,7 @@ struct svmdk_extent;
  * Written to a place that takes no writes: what the SCSI layer says of a
  * write-protected disk.
  */
-#define SVMDK_STS_READ_ONLY	BLK_STS_TARGET
+#define SVMDK_STS_READ_ONLY BLK_STS_TARGET
 
 void svmdk_submit_bio(struct bio *bio);
 void svmdk_submit_data(struct svmdk_device *dev, struct bio *bio);

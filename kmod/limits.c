@@ -15,7 +15,7 @@
  * limits. So ours need not be small where those are (brd has 127 KiB), and
  * readahead can be what it is elsewhere. In sectors.
  */
-#define SVMDK_MIN_REQUEST	2560U
+#define SVMDK_MIN_REQUEST 2560U
 
 /* What the file way can promise of an extent. */
 static void svmdk_limits_of_file(struct queue_limits *lim, const struct svmdk_extent *extent)

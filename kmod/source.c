@@ -21,7 +21,7 @@
  * disks share one only where both read.
  */
 static DEFINE_HASHTABLE(svmdk_sources, 12);
-static DEFINE_MUTEX(svmdk_sources_lock);	/* Of svmdk_sources and of pins. */
+static DEFINE_MUTEX(svmdk_sources_lock); /* Of svmdk_sources and of pins. */
 
 /*
  * Known to keep what bmap() said of a file that is allocated and written, as

@@ -14,8 +14,8 @@ struct svmdk_backing;
 struct svmdk_device;
 
 /* svmdk_source.flags */
-#define SVMDK_SOURCE_TOUCHED	0	/* on svmdk_device.touched */
-#define SVMDK_SOURCE_UNSYNCED	1	/* on svmdk_device.unsynced */
+#define SVMDK_SOURCE_TOUCHED 0 /* on svmdk_device.touched */
+#define SVMDK_SOURCE_UNSYNCED 1 /* on svmdk_device.unsynced */
 
 /**
  * struct svmdk_source - a file or block device that extents of a disk lie in

@@ -44,15 +44,13 @@ static ssize_t extents_show(struct device *device, struct device_attribute *attr
 }
 static DEVICE_ATTR_RO(extents);
 
-static ssize_t mapped_extents_show(struct device *device, struct device_attribute *attr,
-				   char *page)
+static ssize_t mapped_extents_show(struct device *device, struct device_attribute *attr, char *page)
 {
 	return sysfs_emit(page, "%u\n", svmdk_from_dev(device)->nr_mapped);
 }
 static DEVICE_ATTR_RO(mapped_extents);
 
-static ssize_t dirty_extents_show(struct device *device, struct device_attribute *attr,
-				  char *page)
+static ssize_t dirty_extents_show(struct device *device, struct device_attribute *attr, char *page)
 {
 	return sysfs_emit(page, "%u\n", svmdk_device_written(svmdk_from_dev(device)));
 }
@@ -77,6 +75,7 @@ static ssize_t memory_show(struct device *device, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(memory);
 
+/* clang-format off */
 static struct attribute *svmdk_attrs[] = {
 	&dev_attr_name.attr,
 	&dev_attr_descriptor.attr,
@@ -87,6 +86,7 @@ static struct attribute *svmdk_attrs[] = {
 	&dev_attr_memory.attr,
 	NULL,
 };
+/* clang-format on */
 
 static const struct attribute_group svmdk_attr_group = {
 	.name = "svmdk",

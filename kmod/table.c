@@ -43,8 +43,7 @@ struct svmdk_table *svmdk_table_alloc(u32 nr)
  * Context: any. Returns -EINVAL for an empty segment, -EFBIG when the disk
  * would pass 2^63 bytes.
  */
-int svmdk_table_add(struct svmdk_table *table, u64 sectors, u64 source,
-		    struct svmdk_extent *extent)
+int svmdk_table_add(struct svmdk_table *table, u64 sectors, u64 source, struct svmdk_extent *extent)
 {
 	const u64 limit = 1ULL << (63 - 9);
 	struct svmdk_segment *last = table->segment + table->nr;

@@ -56,8 +56,8 @@ struct svmdk_table {
  *
  * Context: any; reads only. The segment's end is the start of the next one.
  */
-static inline const struct svmdk_segment *
-svmdk_table_find(const struct svmdk_table *table, u64 sector)
+static inline const struct svmdk_segment *svmdk_table_find(const struct svmdk_table *table,
+							   u64 sector)
 {
 	const u32 *bucket = table->bucket + (sector >> table->shift);
 	u32 low = bucket[0];

@@ -8,6 +8,7 @@
 #ifndef _SVMDK_COMPAT_BLOCK_OPS_H
 #define _SVMDK_COMPAT_BLOCK_OPS_H
 
+/* clang-format off */
 #ifdef SVMDK_HAVE_BLOCK_OPEN_TAKES_DISK
 
 #define DEFINE_BLOCK_OPEN(fn)
@@ -35,5 +36,7 @@ typedef fmode_t blk_mode_t;
 #define BLOCK_RELEASE(fn)	compat_##fn
 
 #endif
+
+/* clang-format on */
 
 #endif /* _SVMDK_COMPAT_BLOCK_OPS_H */

@@ -10,12 +10,14 @@
 
 #ifndef SVMDK_HAVE_QUEUE_LIMITS_HAVE_FEATURES
 
+/* clang-format off */
 #define BLK_FEAT_WRITE_CACHE	(1U << 0)
 #define BLK_FEAT_FUA		(1U << 1)
 #define BLK_FEAT_ROTATIONAL	(1U << 2)
 #define BLK_FEAT_IO_STAT	(1U << 4)
 #define BLK_FEAT_STABLE_WRITES	(1U << 5)
 #define BLK_FEAT_NOWAIT		(1U << 7)
+/* clang-format on */
 
 /* Begins as the kernel's own; its members go by their own names. */
 struct compat_queue_limits {

@@ -40,21 +40,23 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-#define SVMDK_CONTROL_NAME	"svmdk-control"
-#define SVMDK_CONTROL_PATH	"/dev/" SVMDK_CONTROL_NAME
+/* clang-format off: columns */
+
+#define SVMDK_CONTROL_NAME "svmdk-control"
+#define SVMDK_CONTROL_PATH "/dev/" SVMDK_CONTROL_NAME
 
 /*
  * Changed only when something that worked stops working. A tool and a driver
  * that disagree on it do not talk to each other.
  */
-#define SVMDK_ABI_VERSION	1
+#define SVMDK_ABI_VERSION 1
 
-#define SVMDK_SECTOR_SHIFT	9
-#define SVMDK_NAME_LEN		64	/* with the terminating NUL */
-#define SVMDK_RELEASE_LEN	32	/* with the terminating NUL */
-#define SVMDK_MAX_EXTENTS	(1U << 20)	/* in one device */
-#define SVMDK_MAX_BATCH		1024U	/* extents in one call */
-#define SVMDK_MAX_RUNS		(1U << 24)	/* of one extent */
+#define SVMDK_SECTOR_SHIFT 9
+#define SVMDK_NAME_LEN 64 /* with the terminating NUL */
+#define SVMDK_RELEASE_LEN 32 /* with the terminating NUL */
+#define SVMDK_MAX_EXTENTS (1U << 20) /* in one device */
+#define SVMDK_MAX_BATCH 1024U /* extents in one call */
+#define SVMDK_MAX_RUNS (1U << 24) /* of one extent */
 
 /**
  * enum svmdk_kind - what an extent's sectors come from
@@ -69,8 +71,8 @@ enum svmdk_kind {
 };
 
 /* svmdk_new_extent.flags */
-#define SVMDK_EXTENT_RDONLY	(1U << 0)	/* a write fails */
-#define SVMDK_EXTENT_NOACCESS	(1U << 1)	/* a read fails too; no fd */
+#define SVMDK_EXTENT_RDONLY (1U << 0) /* a write fails */
+#define SVMDK_EXTENT_NOACCESS (1U << 1) /* a read fails too; no fd */
 
 /**
  * enum svmdk_io - the way of I/O that the caller asks for
@@ -107,28 +109,28 @@ enum svmdk_way {
  * of the device can see them.
  */
 enum svmdk_reason {
-	SVMDK_REASON_NONE = 0,		/* it is mapped, or has nothing to map */
-	SVMDK_REASON_REQUESTED = 1,	/* SVMDK_IO_FILE was asked for */
-	SVMDK_REASON_FILESYSTEM = 2,	/* not a file system known to be safe */
-	SVMDK_REASON_NO_BDEV = 3,	/* no single backing block device */
+	SVMDK_REASON_NONE = 0, /* it is mapped, or has nothing to map */
+	SVMDK_REASON_REQUESTED = 1, /* SVMDK_IO_FILE was asked for */
+	SVMDK_REASON_FILESYSTEM = 2, /* not a file system known to be safe */
+	SVMDK_REASON_NO_BDEV = 3, /* no single backing block device */
 	SVMDK_REASON_ENCRYPTED = 4,
 	SVMDK_REASON_VERITY = 5,
 	SVMDK_REASON_DAX = 6,
-	SVMDK_REASON_IMMUTABLE = 7,	/* immutable or append-only */
-	SVMDK_REASON_SWAPFILE = 8,	/* an active swap file */
-	SVMDK_REASON_MMAPPED = 9,	/* a shared writable mapping exists */
-	SVMDK_REASON_CACHED = 10,	/* its cached pages cannot be dropped */
-	SVMDK_REASON_SIBLING = 11,	/* another extent of the file is not mapped */
+	SVMDK_REASON_IMMUTABLE = 7, /* immutable or append-only */
+	SVMDK_REASON_SWAPFILE = 8, /* an active swap file */
+	SVMDK_REASON_MMAPPED = 9, /* a shared writable mapping exists */
+	SVMDK_REASON_CACHED = 10, /* its cached pages cannot be dropped */
+	SVMDK_REASON_SIBLING = 11, /* another extent of the file is not mapped */
 	SVMDK_REASON_LAST_DRIVER = 31,
 	SVMDK_REASON_HOLE = 32,
 	SVMDK_REASON_UNWRITTEN = 33,
 	SVMDK_REASON_DELALLOC = 34,
-	SVMDK_REASON_REFLINK = 35,	/* blocks shared with another file */
-	SVMDK_REASON_INLINE = 36,	/* data in the inode or a packed tail */
-	SVMDK_REASON_ENCODED = 37,	/* compressed or otherwise encoded */
-	SVMDK_REASON_UNALIGNED = 38,	/* to the backing device's logical block */
-	SVMDK_REASON_JOURNALLED = 39,	/* data journalling (data=journal, +j) */
-	SVMDK_REASON_NO_FIEMAP = 40,	/* the file system does not say */
+	SVMDK_REASON_REFLINK = 35, /* blocks shared with another file */
+	SVMDK_REASON_INLINE = 36, /* data in the inode or a packed tail */
+	SVMDK_REASON_ENCODED = 37, /* compressed or otherwise encoded */
+	SVMDK_REASON_UNALIGNED = 38, /* to the backing device's logical block */
+	SVMDK_REASON_JOURNALLED = 39, /* data journalling (data=journal, +j) */
+	SVMDK_REASON_NO_FIEMAP = 40, /* the file system does not say */
 	SVMDK_REASON_LAST = 40,
 };
 
@@ -145,7 +147,7 @@ struct svmdk_ioc_version {
 };
 
 /* svmdk_ioc_create.flags */
-#define SVMDK_CREATE_RDONLY	(1U << 0)
+#define SVMDK_CREATE_RDONLY (1U << 0)
 
 /**
  * struct svmdk_ioc_create - SVMDK_IOC_CREATE
@@ -289,7 +291,7 @@ struct svmdk_ioc_commit {
 };
 
 /* svmdk_ioc_detach.flags */
-#define SVMDK_DETACH_LAZY	(1U << 0)	/* else at the last close */
+#define SVMDK_DETACH_LAZY (1U << 0) /* else at the last close */
 
 /**
  * struct svmdk_ioc_detach - SVMDK_IOC_DETACH
@@ -319,9 +321,9 @@ struct svmdk_ioc_detach {
 };
 
 /* svmdk_ioc_status.flags */
-#define SVMDK_STATUS_NEXT	(1U << 0)	/* in: @index or the next above */
-#define SVMDK_STATUS_RDONLY	(1U << 1)	/* out */
-#define SVMDK_STATUS_DETACHING	(1U << 2)	/* out: goes at the last close */
+#define SVMDK_STATUS_NEXT (1U << 0) /* in: @index or the next above */
+#define SVMDK_STATUS_RDONLY (1U << 1) /* out */
+#define SVMDK_STATUS_DETACHING (1U << 2) /* out: goes at the last close */
 
 /**
  * struct svmdk_ioc_status - SVMDK_IOC_STATUS
@@ -420,16 +422,18 @@ struct svmdk_ioc_extents {
 	__u64 infos;
 };
 
-#define SVMDK_IOC_MAGIC		0xE7
+#define SVMDK_IOC_MAGIC 0xE7
 
 /* The number alone names the call: a structure's size may grow, see above. */
-#define SVMDK_IOC_VERSION	_IO(SVMDK_IOC_MAGIC, 0)
-#define SVMDK_IOC_CREATE	_IO(SVMDK_IOC_MAGIC, 1)
-#define SVMDK_IOC_ADD_EXTENTS	_IO(SVMDK_IOC_MAGIC, 2)
-#define SVMDK_IOC_SET_RUNS	_IO(SVMDK_IOC_MAGIC, 3)
-#define SVMDK_IOC_COMMIT	_IO(SVMDK_IOC_MAGIC, 4)
-#define SVMDK_IOC_DETACH	_IO(SVMDK_IOC_MAGIC, 5)
-#define SVMDK_IOC_STATUS	_IO(SVMDK_IOC_MAGIC, 6)
-#define SVMDK_IOC_EXTENTS	_IO(SVMDK_IOC_MAGIC, 7)
+#define SVMDK_IOC_VERSION _IO(SVMDK_IOC_MAGIC, 0)
+#define SVMDK_IOC_CREATE _IO(SVMDK_IOC_MAGIC, 1)
+#define SVMDK_IOC_ADD_EXTENTS _IO(SVMDK_IOC_MAGIC, 2)
+#define SVMDK_IOC_SET_RUNS _IO(SVMDK_IOC_MAGIC, 3)
+#define SVMDK_IOC_COMMIT _IO(SVMDK_IOC_MAGIC, 4)
+#define SVMDK_IOC_DETACH _IO(SVMDK_IOC_MAGIC, 5)
+#define SVMDK_IOC_STATUS _IO(SVMDK_IOC_MAGIC, 6)
+#define SVMDK_IOC_EXTENTS _IO(SVMDK_IOC_MAGIC, 7)
+
+/* clang-format on */
 
 #endif /* _UAPI_SVMDK_H */
