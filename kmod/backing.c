@@ -30,7 +30,7 @@ static void svmdk_backing_thaw_work(struct work_struct *work)
 	spin_unlock_irq(&backing->lock);
 
 	while ((bio = bio_list_pop(&bios)))
-		svmdk_submit_data(backing->dev, bio);
+		submit_bio_noacct(bio);
 
 	sb_end_write(backing->sb);
 }
@@ -55,7 +55,7 @@ void svmdk_backing_park(struct svmdk_backing *backing, struct bio *bio)
 /**
  * svmdk_backing_get - the disk's record of a backing device
  * @dev: the disk, in setup
- * @bdev: the block device
+ * @bdev: the block device, or NULL where the file system has none, or many
  * @sb: the file system on it that the extent is in, or NULL
  *
  * Context: may sleep; the control file's lock is held. Returns NULL when
@@ -76,6 +76,15 @@ struct svmdk_backing *svmdk_backing_get(struct svmdk_device *dev, struct block_d
 	backing->dev = dev;
 	backing->bdev = bdev;
 	backing->sb = sb;
+	backing->logical_block = SECTOR_SIZE;
+	backing->dma_alignment = SECTOR_SIZE - 1;
+	if (bdev) {
+		backing->devt = bdev->bd_dev;
+		backing->logical_block = bdev_logical_block_size(bdev);
+		backing->dma_alignment = bdev_dma_alignment(bdev);
+		backing->rotational = bdev_rot(bdev);
+		backing->stable_writes = bdev_stable_writes(bdev);
+	}
 	spin_lock_init(&backing->lock);
 	bio_list_init(&backing->frozen);
 	INIT_WORK(&backing->thaw_work, svmdk_backing_thaw_work);
@@ -94,7 +103,6 @@ void svmdk_backing_free_all(struct svmdk_device *dev)
 	struct svmdk_backing *backing, *next;
 
 	list_for_each_entry_safe(backing, next, &dev->backings, list) {
-		flush_work(&backing->thaw_work);
 		list_del(&backing->list);
 		kfree(backing);
 	}

@@ -13,12 +13,18 @@
 struct svmdk_device;
 
 /**
- * struct svmdk_backing - a backing device: where mapped bios of a disk go
+ * struct svmdk_backing - a backing device: what extents of a disk lie on
  * @list: in svmdk_device.backings
  * @dev: the disk above
- * @bdev: the block device
+ * @bdev: the block device; NULL where a file system has none, or many
  * @sb: the file system on it whose files are the extents; NULL where the
  *	block device itself is the extent
+ * @devt: of @bdev. This and the next ones are asked once: a file system that is
+ *	not mapped may change its device.
+ * @logical_block: of @bdev, in bytes
+ * @dma_alignment: of @bdev, a mask
+ * @rotational: @bdev is
+ * @stable_writes: @bdev wants them
  * @mapped: an extent is mapped onto it
  * @dirty: something was written to it since the last flush. Read by every
  *	write's completion, written when it changes.
@@ -32,6 +38,11 @@ struct svmdk_backing {
 	struct svmdk_device *dev;
 	struct block_device *bdev;
 	struct super_block *sb;
+	dev_t devt;
+	unsigned int logical_block;
+	unsigned int dma_alignment;
+	bool rotational;
+	bool stable_writes;
 	bool mapped;
 	int dirty;
 	struct bio flush_bio;
@@ -50,10 +61,10 @@ blk_status_t svmdk_backing_flush_all(struct svmdk_device *dev);
  * svmdk_backing_start_write - keep the file system from freezing under a write
  * @backing: where the write goes
  *
- * A mapped write passes the file system by, so it takes part in freezing by
- * itself: fsfreeze and LVM snapshots wait for those under way and hold up the
- * next. Writes are asynchronous, so lockdep is told that submission gave the
- * lock away, as in kiocb_start_write().
+ * A mapped write passes the file system by, and one by the file way must not
+ * block a worker, so both take part in freezing by themselves: fsfreeze and LVM
+ * snapshots wait for those under way and hold up the next. Writes are asynchronous, so lockdep is told that submission gave the
+ * lock away, as kiocb_start_write() does.
  *
  * Context: any. Returns false when the file system is freezing or frozen.
  */
@@ -65,6 +76,25 @@ static inline bool svmdk_backing_start_write(struct svmdk_backing *backing)
 		return false;
 	__sb_writers_release(backing->sb, SB_FREEZE_WRITE);
 	return true;
+}
+
+/**
+ * svmdk_backing_begin_bio - svmdk_backing_start_write() for a bio, or the bio waits
+ * @backing: where it goes
+ * @bio: a write, not yet accounted and not yet remapped
+ *
+ * Context: any. Returns false where the bio is parked, or completed because it
+ * may not wait.
+ */
+static inline bool svmdk_backing_begin_bio(struct svmdk_backing *backing, struct bio *bio)
+{
+	if (likely(svmdk_backing_start_write(backing)))
+		return true;
+	if (bio->bi_opf & REQ_NOWAIT)
+		bio_wouldblock_error(bio);
+	else
+		svmdk_backing_park(backing, bio);
+	return false;
 }
 
 /**

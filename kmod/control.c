@@ -60,6 +60,12 @@ static int svmdk_copy_out(void __user *to, const void *arg, size_t size, u32 use
 	return copy_to_user(to, arg, min_t(size_t, size, user_size)) ? -EFAULT : 0;
 }
 
+/* One whose commit failed late has its table, and can only be abandoned. */
+static bool svmdk_control_is_building(const struct svmdk_control *control)
+{
+	return control->dev && !rcu_access_pointer(control->dev->table);
+}
+
 static long svmdk_control_version(struct svmdk_control *control, void __user *user)
 {
 	struct svmdk_ioc_version arg;
@@ -133,7 +139,7 @@ static long svmdk_control_add_extents(struct svmdk_control *control, void __user
 	err = svmdk_copy_in(&arg, sizeof(arg), SVMDK_ADD_EXTENTS_SIZE_0, user, &user_size);
 	if (err)
 		return err;
-	if (!control->dev || !arg.nr || arg.nr > SVMDK_MAX_BATCH ||
+	if (!svmdk_control_is_building(control) || !arg.nr || arg.nr > SVMDK_MAX_BATCH ||
 	    arg.extent_size < SVMDK_NEW_EXTENT_SIZE_0)
 		return -EINVAL;
 	if (arg.extent_size > PAGE_SIZE)
@@ -154,7 +160,7 @@ static long svmdk_control_set_runs(struct svmdk_control *control, void __user *u
 	err = svmdk_copy_in(&arg, sizeof(arg), SVMDK_SET_RUNS_SIZE_0, user, &user_size);
 	if (err)
 		return err;
-	if (!control->dev || arg.pad || arg.nr > SVMDK_MAX_RUNS)
+	if (!svmdk_control_is_building(control) || arg.pad || arg.nr > SVMDK_MAX_RUNS)
 		return -EINVAL;
 	if (arg.nr ? arg.reason != SVMDK_REASON_NONE || arg.run_size != sizeof(struct svmdk_run) :
 		     arg.reason == SVMDK_REASON_NONE || arg.reason > SVMDK_REASON_LAST)
@@ -171,7 +177,7 @@ static long svmdk_control_commit(struct svmdk_control *control, void __user *use
 	err = svmdk_copy_in(&arg, sizeof(arg), SVMDK_COMMIT_SIZE_0, user, &user_size);
 	if (err)
 		return err;
-	if (!control->dev || arg.flags || arg.pad)
+	if (!svmdk_control_is_building(control) || arg.flags || arg.pad)
 		return -EINVAL;
 	err = svmdk_device_commit(control->dev, &arg);
 	if (!err)

@@ -69,6 +69,7 @@ static void svmdk_device_release(struct svmdk_device *dev)
 	xa_destroy(&dev->extents);
 	svmdk_backing_free_all(dev);
 	destroy_workqueue(dev->wq);
+	svmdk_io_teardown(dev);
 	svmdk_table_free(rcu_dereference_protected(dev->table, true));
 	fput(dev->descriptor);
 	if (dev->disk)
@@ -186,6 +187,12 @@ struct svmdk_device *svmdk_device_create(const struct svmdk_ioc_create *arg)
 		err = -EBADF;
 		goto err_put;
 	}
+	/* Not our own control file, which would never be closed again. */
+	if (!S_ISREG(file_inode(dev->descriptor)->i_mode) ||
+	    !(dev->descriptor->f_mode & FMODE_READ)) {
+		err = -EINVAL;
+		goto err_fput;
+	}
 	err = svmdk_device_reserve_index(dev, arg->index);
 	if (err)
 		goto err_fput;
@@ -195,10 +202,16 @@ struct svmdk_device *svmdk_device_create(const struct svmdk_ioc_create *arg)
 		err = -ENOMEM;
 		goto err_index;
 	}
+	err = svmdk_io_setup(dev);
+	if (err)
+		goto err_wq;
 	/* The ioctl's file holds one, so this cannot fail; it keeps the module while the disk is. */
 	__module_get(THIS_MODULE);
 	return dev;
 
+err_wq:
+	svmdk_io_teardown(dev);
+	destroy_workqueue(dev->wq);
 err_index:
 	xa_release(&svmdk_devices, dev->index);
 err_fput:
@@ -338,6 +351,12 @@ int svmdk_device_detach(struct svmdk_device *dev, struct svmdk_ioc_detach *arg)
 	mutex_lock(&dev->lock);
 	err = svmdk_device_wait_idle(dev, arg->timeout_ms);
 	arg->openers = dev->openers;
+	if (!err) {
+		/* Sets the mtimes now, where that can be done. */
+		flush_delayed_work(&dev->touch_work);
+		if (svmdk_flush_must_wait(dev))
+			err = -EAGAIN;
+	}
 	if (err == -EBUSY && (arg->flags & SVMDK_DETACH_LAZY)) {
 		dev->lazy = true;
 		arg->deferred = 1;
@@ -424,30 +443,16 @@ static void svmdk_device_fill_status(struct svmdk_device *dev, struct svmdk_ioc_
 	memcpy(arg->name, dev->name, sizeof(arg->name));
 }
 
-static int svmdk_device_copy_path(struct svmdk_device *dev, struct svmdk_ioc_status *arg)
+static int svmdk_device_copy_path(const char *path, u32 room, struct svmdk_ioc_status *arg)
 {
-	u32 room = arg->path_size;
-	char *buffer, *path;
-	int err = 0;
-
-	buffer = kmalloc(PATH_MAX, GFP_KERNEL);
-	if (!buffer)
-		return -ENOMEM;
-	path = file_path(dev->descriptor, buffer, PATH_MAX);
-	if (IS_ERR(path)) {
-		err = PTR_ERR(path);
-		goto out;
-	}
 	arg->path_size = strlen(path) + 1;
-	if (room && arg->path) {
-		room = min(room, arg->path_size);
-		path[room - 1] = '\0';
-		if (copy_to_user(u64_to_user_ptr(arg->path), path, room))
-			err = -EFAULT;
-	}
-out:
-	kfree(buffer);
-	return err;
+	if (!room || !arg->path)
+		return 0;
+	room = min(room, arg->path_size);
+	if (copy_to_user(u64_to_user_ptr(arg->path), path, room - 1) ||
+	    put_user('\0', (char __user *)u64_to_user_ptr(arg->path) + room - 1))
+		return -EFAULT;
+	return 0;
 }
 
 /**
@@ -455,18 +460,29 @@ out:
  * @dev: the device
  * @arg: in and out, see SVMDK_IOC_STATUS
  *
- * Context: may sleep. Errors: -ENODEV where it is dying, -EFAULT, -ENOMEM.
+ * Context: may sleep. Errors: -ENODEV where it is dying, -EFAULT, -ENOMEM,
+ * -ENAMETOOLONG.
  */
 int svmdk_device_status(struct svmdk_device *dev, struct svmdk_ioc_status *arg)
 {
-	int err = -ENODEV;
+	char *path = ERR_PTR(-ENODEV);
+	char *buffer;
+	int err;
 
+	buffer = kmalloc(PATH_MAX, GFP_KERNEL);
+	if (!buffer)
+		return -ENOMEM;
 	mutex_lock(&dev->lock);
 	if (dev->state == SVMDK_LIVE) {
 		svmdk_device_fill_status(dev, arg);
-		err = svmdk_device_copy_path(dev, arg);
+		path = file_path(dev->descriptor, buffer, PATH_MAX);
 	}
 	mutex_unlock(&dev->lock);
+
+	err = PTR_ERR_OR_ZERO(path);
+	if (!err)
+		err = svmdk_device_copy_path(path, arg->path_size, arg);
+	kfree(buffer);
 	return err;
 }
 

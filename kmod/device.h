@@ -6,8 +6,10 @@
 #define _SVMDK_DEVICE_H
 
 #include <linux/blkdev.h>
+#include <linux/bio.h>
 #include <linux/kref.h>
 #include <linux/llist.h>
+#include <linux/mempool.h>
 #include <linux/mutex.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -42,6 +44,10 @@ struct svmdk_device {
 	struct gendisk *disk;
 	struct workqueue_struct *wq;
 
+	mempool_t hooks; /* See io.c. */
+	mempool_t cmds; /* See file_io.c. */
+	struct bio_set split_bios;
+
 	u32 index;
 	u32 logical_block; /* bytes */
 	bool read_only;
@@ -63,6 +69,7 @@ struct svmdk_device {
 	struct work_struct remove_work;
 	struct kref kref; /* Of this structure's memory alone. */
 
+	struct mutex touch_lock; /* Held while mtimes are set. */
 	struct llist_head touched; /* Sources whose mtime is behind. */
 	struct delayed_work touch_work;
 

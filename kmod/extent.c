@@ -78,9 +78,7 @@ static int svmdk_extent_check_arg(const struct svmdk_device *dev,
 static void svmdk_extent_choose_way(struct svmdk_extent *extent)
 {
 	struct svmdk_source *source = extent->source;
-	struct svmdk_backing *backing = source->backing;
-	unsigned int block = backing ? bdev_logical_block_size(backing->bdev) : SECTOR_SIZE;
-	bool fits = svmdk_extent_fits_block(extent, block);
+	bool fits = svmdk_extent_fits_block(extent, source->backing->logical_block);
 
 	extent->direct = fits && (source->file->f_mode & FMODE_CAN_ODIRECT);
 	extent->reason = source->reason;
@@ -278,6 +276,9 @@ static int svmdk_extent_take_runs(struct svmdk_extent *extent, const struct svmd
 	u64 at = 0;
 	int err = 0;
 
+	if (arg->nr > extent->sectors)
+		return -EINVAL;
+	extent->nr_runs = 0;
 	chunk = kmalloc_array(SVMDK_RUNS_CHUNK, sizeof(*chunk), GFP_KERNEL);
 	if (!chunk)
 		return -ENOMEM;
@@ -475,7 +476,7 @@ void svmdk_extent_info(const struct svmdk_extent *extent, struct svmdk_extent_in
 		.runs = max(extent->nr_runs, 1U),
 	};
 	if (extent->backing) {
-		info->dev_major = MAJOR(extent->backing->bdev->bd_dev);
-		info->dev_minor = MINOR(extent->backing->bdev->bd_dev);
+		info->dev_major = MAJOR(extent->backing->devt);
+		info->dev_minor = MINOR(extent->backing->devt);
 	}
 }

@@ -18,7 +18,7 @@ struct svmdk_source;
 /**
  * struct svmdk_extent - one extent of a disk
  * @source: the file or block device; NULL for zeroes and no access
- * @backing: where mapped bios go; NULL where there is no such device
+ * @backing: what the source lies on; NULL where there is no source
  * @start: first sector in the disk
  * @sectors: length
  * @offset: first sector in the source

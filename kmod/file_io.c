@@ -12,6 +12,7 @@
 #include <linux/slab.h>
 #include <linux/uio.h>
 
+#include "backing.h"
 #include "compat.h"
 #include "device.h"
 #include "extent.h"
@@ -19,8 +20,8 @@
 #include "source.h"
 #include "trace.h"
 
-/* A reserve, for when memory is short. */
-#define SVMDK_MIN_CMDS 64
+/* A reserve of each disk, for when memory is short. */
+#define SVMDK_MIN_CMDS 16
 
 /**
  * struct svmdk_cmd - a bio that goes through the file system
@@ -32,6 +33,7 @@
  * @source: first sector in the file
  * @start_time: of accounting, in jiffies
  * @done: bytes that are done
+ * @accounted: accounting was begun
  * @refs: one until it is complete, one while it is being submitted: a file
  *	system may look at the kiocb after it has completed it
  */
@@ -44,16 +46,16 @@ struct svmdk_cmd {
 	u64 source;
 	unsigned long start_time;
 	u32 done;
+	bool accounted;
 	atomic_t refs;
 };
 
 static struct kmem_cache *svmdk_cmd_cache;
-static mempool_t svmdk_cmd_pool;
 
 static void svmdk_cmd_put(struct svmdk_cmd *cmd)
 {
 	if (atomic_dec_and_test(&cmd->refs))
-		mempool_free(cmd, &svmdk_cmd_pool);
+		mempool_free(cmd, &cmd->dev->cmds);
 }
 
 /* Give the bio back to its owner. The disk may be gone when this returns. */
@@ -63,11 +65,14 @@ static void svmdk_cmd_finish(struct svmdk_cmd *cmd, long ret)
 
 	if (ret < 0)
 		bio->bi_status = errno_to_blk_status(ret);
-	if (op_is_write(bio_op(bio)))
+	if (op_is_write(bio_op(bio))) {
 		svmdk_source_unsync(cmd->extent->source);
+		svmdk_backing_end_write(cmd->extent->backing);
+	}
 	trace_svmdk_complete(bio->bi_bdev, cmd->extent->number, bio_op(bio), bio->bi_iter.bi_sector,
 			     bio_sectors(bio), bio->bi_status);
-	bdev_end_io_acct(bio->bi_bdev, bio_op(bio), bio_sectors(bio), cmd->start_time);
+	if (cmd->accounted)
+		bdev_end_io_acct(bio->bi_bdev, bio_op(bio), bio_sectors(bio), cmd->start_time);
 	svmdk_cmd_put(cmd);
 	bio_endio(bio);
 }
@@ -78,9 +83,6 @@ static void svmdk_cmd_finish(struct svmdk_cmd *cmd, long ret)
  */
 static void svmdk_cmd_done(struct svmdk_cmd *cmd, long ret)
 {
-	if (op_is_write(bio_op(cmd->bio)))
-		kiocb_end_write(&cmd->iocb);
-
 	if (ret == 0) {
 		ret = -EIO;
 	} else if (ret > 0) {
@@ -137,10 +139,9 @@ static ssize_t svmdk_cmd_rw(struct svmdk_cmd *cmd)
 	if (!write)
 		return file->f_op->read_iter(&cmd->iocb, &iter);
 
-	kiocb_start_write(&cmd->iocb);
 	/* A file that somebody cut short must not grow again behind his back. */
 	end = cmd->iocb.ki_pos + iov_iter_count(&iter);
-	if (!svmdk_source_is_bdev(cmd->extent->source) && i_size_read(file_inode(file)) < end)
+	if (i_size_read(file_inode(file)) < end)
 		return -EIO;
 	return file->f_op->write_iter(&cmd->iocb, &iter);
 }
@@ -186,10 +187,16 @@ static void svmdk_cmd_work(struct work_struct *work)
 void svmdk_file_submit(struct svmdk_device *dev, struct svmdk_extent *extent, struct bio *bio,
 		       u64 source)
 {
+	bool write = op_is_write(bio_op(bio));
 	struct svmdk_cmd *cmd;
 
-	cmd = mempool_alloc(&svmdk_cmd_pool, bio->bi_opf & REQ_NOWAIT ? GFP_NOWAIT : GFP_NOIO);
+	/* A worker that waited for the thaw would soon keep all others from their work. */
+	if (write && !svmdk_backing_begin_bio(extent->backing, bio))
+		return;
+	cmd = mempool_alloc(&dev->cmds, bio->bi_opf & REQ_NOWAIT ? GFP_NOWAIT : GFP_NOIO);
 	if (unlikely(!cmd)) {
+		if (write)
+			svmdk_backing_end_write(extent->backing);
 		bio_wouldblock_error(bio);
 		return;
 	}
@@ -199,28 +206,33 @@ void svmdk_file_submit(struct svmdk_device *dev, struct svmdk_extent *extent, st
 	cmd->source = source;
 	cmd->done = 0;
 	atomic_set(&cmd->refs, 1);
-	if (op_is_write(bio_op(bio)))
+	if (write)
 		svmdk_extent_mark_written(extent);
-	cmd->start_time = bio_start_io_acct(bio);
+	cmd->accounted = blk_queue_io_stat(dev->disk->queue);
+	if (cmd->accounted)
+		cmd->start_time = bio_start_io_acct(bio);
 	INIT_WORK(&cmd->work, svmdk_cmd_work);
 	queue_work(dev->wq, &cmd->work);
 }
 
+/**
+ * svmdk_file_io_setup - the file way's reserve of a disk
+ * @dev: the disk
+ *
+ * Context: may sleep. Returns -ENOMEM.
+ */
+int svmdk_file_io_setup(struct svmdk_device *dev)
+{
+	return mempool_init_slab_pool(&dev->cmds, SVMDK_MIN_CMDS, svmdk_cmd_cache);
+}
+
 int __init svmdk_file_io_init(void)
 {
-	int err;
-
 	svmdk_cmd_cache = KMEM_CACHE(svmdk_cmd, 0);
-	if (!svmdk_cmd_cache)
-		return -ENOMEM;
-	err = mempool_init_slab_pool(&svmdk_cmd_pool, SVMDK_MIN_CMDS, svmdk_cmd_cache);
-	if (err)
-		kmem_cache_destroy(svmdk_cmd_cache);
-	return err;
+	return svmdk_cmd_cache ? 0 : -ENOMEM;
 }
 
 void svmdk_file_io_exit(void)
 {
-	mempool_exit(&svmdk_cmd_pool);
 	kmem_cache_destroy(svmdk_cmd_cache);
 }

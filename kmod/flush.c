@@ -18,10 +18,13 @@
  */
 static void svmdk_touch_all(struct svmdk_device *dev, bool last)
 {
-	struct llist_node *list = llist_del_all(&dev->touched);
 	struct svmdk_source *source, *next;
+	struct llist_node *list;
 	bool again = false;
 
+	/* A round under way is part of ours: a flush must not overtake it. */
+	mutex_lock(&dev->touch_lock);
+	list = llist_del_all(&dev->touched);
 	llist_for_each_entry_safe(source, next, list, touched) {
 		struct super_block *sb = file_inode(source->file)->i_sb;
 
@@ -38,8 +41,9 @@ static void svmdk_touch_all(struct svmdk_device *dev, bool last)
 		file_update_time(source->file);
 		sb_end_write(sb);
 	}
+	mutex_unlock(&dev->touch_lock);
 	if (again)
-		queue_delayed_work(dev->wq, &dev->touch_work, HZ / 2);
+		queue_delayed_work(dev->wq, &dev->touch_work, SVMDK_TOUCH_DELAY);
 }
 
 static void svmdk_touch_work(struct work_struct *work)
@@ -116,10 +120,12 @@ static void svmdk_flush_work(struct work_struct *work)
 
 	while ((bio = bio_list_pop(&bios))) {
 		bio->bi_opf &= ~REQ_PREFLUSH;
-		if (status || !bio_sectors(bio))
+		if (status)
 			svmdk_bio_fail(bio, status);
+		else if (bio_sectors(bio))
+			submit_bio_noacct(bio);
 		else
-			svmdk_submit_data(dev, bio);
+			bio_endio(bio);
 	}
 	memalloc_noio_restore(noio);
 }
@@ -142,6 +148,27 @@ void svmdk_flush_submit(struct svmdk_device *dev, struct bio *bio)
 }
 
 /**
+ * svmdk_flush_must_wait - would the last flush wait for a thaw?
+ * @dev: the disk, without users
+ *
+ * Context: any. Tells whether the mtime of a written file cannot be set, because
+ * its file system is frozen.
+ */
+bool svmdk_flush_must_wait(struct svmdk_device *dev)
+{
+	struct svmdk_source *source;
+
+	list_for_each_entry(source, &dev->sources, list) {
+		struct super_block *sb = file_inode(source->file)->i_sb;
+
+		if (test_bit(SVMDK_SOURCE_TOUCHED, &source->flags) &&
+		    READ_ONCE(sb->s_writers.frozen) != SB_UNFROZEN)
+			return true;
+	}
+	return false;
+}
+
+/**
  * svmdk_flush_setup - make a new disk ready for flushes
  * @dev: the disk, with its workqueue
  *
@@ -149,6 +176,7 @@ void svmdk_flush_submit(struct svmdk_device *dev, struct bio *bio)
  */
 void svmdk_flush_setup(struct svmdk_device *dev)
 {
+	mutex_init(&dev->touch_lock);
 	init_llist_head(&dev->touched);
 	init_llist_head(&dev->unsynced);
 	spin_lock_init(&dev->flush_lock);
@@ -165,6 +193,11 @@ void svmdk_flush_setup(struct svmdk_device *dev)
  */
 void svmdk_flush_teardown(struct svmdk_device *dev)
 {
-	cancel_delayed_work_sync(&dev->touch_work);
+	struct svmdk_backing *backing;
+
+	list_for_each_entry(backing, &dev->backings, list)
+		flush_work(&backing->thaw_work);
+	/* A flush may ask for another round of mtimes. */
 	flush_work(&dev->flush_work);
+	cancel_delayed_work_sync(&dev->touch_work);
 }

@@ -6,6 +6,7 @@
 #include <linux/blkdev.h>
 #include <linux/mempool.h>
 #include <linux/pagemap.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <trace/events/block.h>
 
@@ -18,8 +19,11 @@
 #include "table.h"
 #include "trace.h"
 
-/* A reserve, for when memory is short: enough for a deep queue to make way. */
-#define SVMDK_MIN_HOOKS 64
+/*
+ * A reserve of each disk, for when memory is short. Disks do not share one: one
+ * that hangs, or that lies on another, must not use up what the other needs.
+ */
+#define SVMDK_MIN_HOOKS 16
 
 /**
  * struct svmdk_hook - what to do when a mapped bio completes
@@ -53,8 +57,19 @@ struct svmdk_hook {
 };
 
 static struct kmem_cache *svmdk_hook_cache;
-static mempool_t svmdk_hook_pool;
-static struct bio_set svmdk_split_bios;
+
+/* What bio_chain() sets; the block layer does not export it. */
+static bio_end_io_t *svmdk_chain_end_io;
+
+static void __init svmdk_learn_chain_end_io(void)
+{
+	struct bio child, parent;
+
+	bio_init(&child, NULL, NULL, 0, REQ_OP_READ);
+	bio_init(&parent, NULL, NULL, 0, REQ_OP_READ);
+	bio_chain(&child, &parent);
+	svmdk_chain_end_io = child.bi_end_io;
+}
 
 /* Give the bio back to its owner. The disk may be gone when this returns. */
 static void svmdk_hook_finish(struct svmdk_hook *hook)
@@ -67,12 +82,14 @@ static void svmdk_hook_finish(struct svmdk_hook *hook)
 		bdev_end_io_acct(hook->bdev, bio_op(bio), hook->sectors, hook->start_time);
 	bio->bi_end_io = hook->end_io;
 	bio->bi_private = hook->private;
-	mempool_free(hook, &svmdk_hook_pool);
-	/*
-	 * bio_endio() has run for the disk beneath, and called us. It runs again
-	 * because the completion of a bio that was split is its to call; what
-	 * must not be done twice is undone.
-	 */
+	mempool_free(hook, &hook->extent->source->dev->hooks);
+	if (likely(bio->bi_end_io != svmdk_chain_end_io)) {
+		/* bio_endio() has run for the disk beneath: it is what called us. */
+		if (bio->bi_end_io)
+			bio->bi_end_io(bio);
+		return;
+	}
+	/* Only bio_endio() may complete a chained bio; what it must not do twice is undone. */
 	bio_clear_flag(bio, BIO_QOS_THROTTLED);
 	bio_clear_flag(bio, BIO_QOS_MERGED);
 	bio_endio(bio);
@@ -97,6 +114,7 @@ static inline loff_t svmdk_hook_end(const struct svmdk_hook *hook)
 static void svmdk_hook_invalidate_work(struct work_struct *work)
 {
 	struct svmdk_hook *hook = container_of(work, struct svmdk_hook, work);
+	unsigned int noio = memalloc_noio_save();
 
 	if (invalidate_inode_pages2_range(svmdk_hook_mapping(hook),
 					  svmdk_hook_start(hook) >> PAGE_SHIFT,
@@ -105,6 +123,7 @@ static void svmdk_hook_invalidate_work(struct work_struct *work)
 			"%pg: extent %u: stale pages stay in the page cache of its file\n",
 			hook->bdev, hook->extent->number);
 	svmdk_hook_finish(hook);
+	memalloc_noio_restore(noio);
 }
 
 static void svmdk_write_end_io(struct bio *bio)
@@ -148,7 +167,8 @@ static bool svmdk_hook_bio(struct bio *bio, struct svmdk_extent *extent, bool ac
 	u64 sector = bio->bi_iter.bi_sector;
 	struct svmdk_hook *hook;
 
-	hook = mempool_alloc(&svmdk_hook_pool, bio->bi_opf & REQ_NOWAIT ? GFP_NOWAIT : GFP_NOIO);
+	hook = mempool_alloc(&extent->source->dev->hooks,
+			     bio->bi_opf & REQ_NOWAIT ? GFP_NOWAIT : GFP_NOIO);
 	if (unlikely(!hook)) {
 		bio_wouldblock_error(bio);
 		return false;
@@ -169,6 +189,25 @@ static bool svmdk_hook_bio(struct bio *bio, struct svmdk_extent *extent, bool ac
 	return true;
 }
 
+/*
+ * A bio that others are chained to completes with the last of them, and that
+ * may be after a thaw. What holds up a freeze must complete by itself, so it
+ * gets a bio of its own.
+ */
+static struct bio *svmdk_unchain(struct svmdk_device *dev, struct bio *bio)
+{
+	struct bio *clone = bio_alloc_clone(bio->bi_bdev, bio, GFP_NOIO, &dev->split_bios);
+
+	if (!clone) {
+		bio_io_error(bio);
+		return NULL;
+	}
+	bio_chain(clone, bio);
+	/* Its own part of the count; the clone has one. */
+	bio_endio(bio);
+	return clone;
+}
+
 static void svmdk_map_bio(struct svmdk_device *dev, struct svmdk_extent *extent, struct bio *bio,
 			  u64 target)
 {
@@ -178,13 +217,13 @@ static void svmdk_map_bio(struct svmdk_device *dev, struct svmdk_extent *extent,
 	bool write = op_is_write(bio_op(bio));
 
 	if (write) {
-		if (unlikely(!svmdk_backing_start_write(backing))) {
-			if (bio->bi_opf & REQ_NOWAIT)
-				bio_wouldblock_error(bio);
-			else
-				svmdk_backing_park(backing, bio);
-			return;
+		if (unlikely(bio_flagged(bio, BIO_CHAIN)) && backing->sb) {
+			bio = svmdk_unchain(dev, bio);
+			if (!bio)
+				return;
 		}
+		if (!svmdk_backing_begin_bio(backing, bio))
+			return;
 		svmdk_extent_mark_written(extent);
 	}
 	if (write || account || trace_svmdk_complete_enabled()) {
@@ -196,6 +235,8 @@ static void svmdk_map_bio(struct svmdk_device *dev, struct svmdk_extent *extent,
 	}
 
 	bio_set_dev(bio, backing->bdev);
+	/* The disk beneath is to count its bytes as well. */
+	bio_clear_flag(bio, BIO_CGROUP_ACCT);
 	bio->bi_iter.bi_sector = target;
 	trace_block_bio_remap(bio, disk_devt(dev->disk), sector);
 	submit_bio_noacct(bio);
@@ -203,16 +244,19 @@ static void svmdk_map_bio(struct svmdk_device *dev, struct svmdk_extent *extent,
 
 static void svmdk_zero_bio(struct svmdk_device *dev, struct svmdk_extent *extent, struct bio *bio)
 {
+	bool account = blk_queue_io_stat(dev->disk->queue);
 	unsigned int sectors = bio_sectors(bio);
-	unsigned long start_time;
+	unsigned long start_time = 0;
 
 	if (op_is_write(bio_op(bio))) {
 		svmdk_bio_fail(bio, SVMDK_STS_READ_ONLY);
 		return;
 	}
-	start_time = bio_start_io_acct(bio);
+	if (account)
+		start_time = bio_start_io_acct(bio);
 	zero_fill_bio(bio);
-	bdev_end_io_acct(bio->bi_bdev, bio_op(bio), sectors, start_time);
+	if (account)
+		bdev_end_io_acct(bio->bi_bdev, bio_op(bio), sectors, start_time);
 	bio_endio(bio);
 }
 
@@ -246,7 +290,7 @@ void svmdk_submit_data(struct svmdk_device *dev, struct bio *bio)
 	rcu_read_unlock();
 
 	if (bio_sectors(bio) > left) {
-		bio = bio_submit_split_bioset(bio, left, &svmdk_split_bios);
+		bio = bio_submit_split_bioset(bio, left, &dev->split_bios);
 		if (!bio)
 			return;
 	}
@@ -289,31 +333,46 @@ void svmdk_submit_bio(struct bio *bio)
 		svmdk_submit_data(dev, bio);
 }
 
-int __init svmdk_io_init(void)
+/**
+ * svmdk_io_setup - the reserves of a disk
+ * @dev: the disk
+ *
+ * Context: may sleep. Returns -ENOMEM; svmdk_io_teardown() is to be called all
+ * the same.
+ */
+int svmdk_io_setup(struct svmdk_device *dev)
 {
 	int err;
 
-	svmdk_hook_cache = KMEM_CACHE(svmdk_hook, 0);
-	if (!svmdk_hook_cache)
-		return -ENOMEM;
-	err = mempool_init_slab_pool(&svmdk_hook_pool, SVMDK_MIN_HOOKS, svmdk_hook_cache);
-	if (err)
-		goto err_cache;
-	err = bioset_init(&svmdk_split_bios, BIO_POOL_SIZE, 0, 0);
-	if (err)
-		goto err_pool;
-	return 0;
-
-err_pool:
-	mempool_exit(&svmdk_hook_pool);
-err_cache:
-	kmem_cache_destroy(svmdk_hook_cache);
+	err = mempool_init_slab_pool(&dev->hooks, SVMDK_MIN_HOOKS, svmdk_hook_cache);
+	if (!err)
+		err = bioset_init(&dev->split_bios, BIO_POOL_SIZE, 0, 0);
+	if (!err)
+		err = svmdk_file_io_setup(dev);
 	return err;
+}
+
+/**
+ * svmdk_io_teardown - undo svmdk_io_setup()
+ * @dev: the disk, without I/O
+ *
+ * Context: may sleep.
+ */
+void svmdk_io_teardown(struct svmdk_device *dev)
+{
+	mempool_exit(&dev->cmds);
+	bioset_exit(&dev->split_bios);
+	mempool_exit(&dev->hooks);
+}
+
+int __init svmdk_io_init(void)
+{
+	svmdk_learn_chain_end_io();
+	svmdk_hook_cache = KMEM_CACHE(svmdk_hook, 0);
+	return svmdk_hook_cache ? 0 : -ENOMEM;
 }
 
 void svmdk_io_exit(void)
 {
-	bioset_exit(&svmdk_split_bios);
-	mempool_exit(&svmdk_hook_pool);
 	kmem_cache_destroy(svmdk_hook_cache);
 }

@@ -26,8 +26,13 @@ void svmdk_file_submit(struct svmdk_device *dev, struct svmdk_extent *extent, st
 /* flush.c */
 void svmdk_flush_submit(struct svmdk_device *dev, struct bio *bio);
 blk_status_t svmdk_flush(struct svmdk_device *dev, bool last);
+bool svmdk_flush_must_wait(struct svmdk_device *dev);
 void svmdk_flush_setup(struct svmdk_device *dev);
 void svmdk_flush_teardown(struct svmdk_device *dev);
+
+int svmdk_io_setup(struct svmdk_device *dev);
+void svmdk_io_teardown(struct svmdk_device *dev);
+int svmdk_file_io_setup(struct svmdk_device *dev);
 
 int __init svmdk_io_init(void);
 void svmdk_io_exit(void);

@@ -20,24 +20,23 @@
 /* What the file way can promise of an extent. */
 static void svmdk_limits_of_file(struct queue_limits *lim, const struct svmdk_extent *extent)
 {
-	struct inode *inode = svmdk_source_inode(extent->source);
-	struct super_block *sb = inode->i_sb;
+	struct super_block *sb = svmdk_source_inode(extent->source)->i_sb;
+	const struct svmdk_backing *backing = extent->backing;
 	unsigned int block = min_t(unsigned long, sb->s_blocksize, PAGE_SIZE);
 
 	/* The block layer writes zeroes where we do not: a hole would not be zeroes on disk. */
 	lim->max_write_zeroes_sectors = 0;
 	lim->physical_block_size = max(lim->physical_block_size, block);
 
-	/* A file system that checksums what it reads twice must not see it change between. */
-	if (extent->source->reason == SVMDK_REASON_FILESYSTEM)
+	/* A file system that reads what is written twice must not see it change between. */
+	if (!svmdk_source_fs_is_safe(sb) || backing->stable_writes)
 		lim->features |= BLK_FEAT_STABLE_WRITES;
-	if (!extent->backing)
-		return;
-	if (bdev_rot(extent->backing->bdev))
+	if (backing->rotational)
 		lim->features |= BLK_FEAT_ROTATIONAL;
-	if (extent->direct)
-		lim->logical_block_size = max(lim->logical_block_size,
-					      bdev_logical_block_size(extent->backing->bdev));
+	if (extent->direct) {
+		lim->logical_block_size = max(lim->logical_block_size, backing->logical_block);
+		lim->dma_alignment = max(lim->dma_alignment, backing->dma_alignment);
+	}
 }
 
 /**
@@ -86,4 +85,5 @@ void svmdk_device_limits(struct svmdk_device *dev, struct queue_limits *lim)
 	lim->discard_alignment = 0;
 	lim->max_secure_erase_sectors = 0;
 	queue_limits_no_unmap(lim);
+	queue_limits_forget_misaligned(lim);
 }

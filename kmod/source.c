@@ -23,11 +23,16 @@
 static DEFINE_HASHTABLE(svmdk_sources, 12);
 static DEFINE_MUTEX(svmdk_sources_lock); /* Of svmdk_sources and of pins. */
 
-/*
+/**
+ * svmdk_source_fs_is_safe - may files of a file system be mapped at all?
+ * @sb: the file system
+ *
  * Known to keep what bmap() said of a file that is allocated and written, as
  * long as S_SWAPFILE is set. ext2 and ext3 by the ext4 driver have other names.
+ *
+ * Context: any.
  */
-static bool svmdk_source_fs_is_safe(const struct super_block *sb)
+bool svmdk_source_fs_is_safe(const struct super_block *sb)
 {
 	return (sb->s_magic == EXT4_SUPER_MAGIC && !strcmp(sb->s_type->name, "ext4")) ||
 	       (sb->s_magic == XFS_SUPER_MAGIC && !strcmp(sb->s_type->name, "xfs"));
@@ -38,7 +43,8 @@ static u8 svmdk_source_examine(struct inode *inode)
 {
 	struct super_block *sb = inode->i_sb;
 
-	if (!svmdk_source_fs_is_safe(sb))
+	/* Without swap the kernel has no use for S_SWAPFILE, and does not keep to it. */
+	if (!IS_ENABLED(CONFIG_SWAP) || !svmdk_source_fs_is_safe(sb))
 		return SVMDK_REASON_FILESYSTEM;
 	if (!sb->s_bdev || bdev_is_zoned(sb->s_bdev) || !inode->i_mapping->a_ops->bmap)
 		return SVMDK_REASON_NO_BDEV;
@@ -51,6 +57,18 @@ static u8 svmdk_source_examine(struct inode *inode)
 	if (IS_IMMUTABLE(inode) || IS_APPEND(inode))
 		return SVMDK_REASON_IMMUTABLE;
 	return SVMDK_REASON_NONE;
+}
+
+/*
+ * Data that is journalled may be replayed over what was written past the
+ * journal. ext4 says that such a file takes no direct I/O.
+ */
+static bool svmdk_source_is_journalled(struct file *file)
+{
+	struct kstat stat;
+
+	return !vfs_getattr(&file->f_path, &stat, STATX_DIOALIGN, AT_STATX_DONT_SYNC) &&
+	       (stat.result_mask & STATX_DIOALIGN) && !stat.dio_offset_align;
 }
 
 static bool svmdk_source_pinned_by_us(const struct inode *inode)
@@ -175,6 +193,8 @@ static int svmdk_source_open_bdev(struct svmdk_source *source)
 	err = svmdk_source_claim(source);
 	if (err)
 		return err;
+	if (bdev_is_zoned(file_bdev(source->claim)))
+		return -EINVAL;
 	source->backing = svmdk_backing_get(source->dev, file_bdev(source->claim), NULL);
 	if (!source->backing)
 		return -ENOMEM;
@@ -190,20 +210,21 @@ static int svmdk_source_open_file(struct svmdk_source *source, u32 io)
 	struct inode *inode = svmdk_source_inode(source);
 	struct super_block *sb = inode->i_sb;
 
-	if (sb->s_bdev) {
-		source->backing = svmdk_backing_get(source->dev, sb->s_bdev, sb);
-		if (!source->backing)
-			return -ENOMEM;
-	}
+	source->backing = svmdk_backing_get(source->dev, sb->s_bdev, sb);
+	if (!source->backing)
+		return -ENOMEM;
 	if (io == SVMDK_IO_FILE)
 		source->reason = SVMDK_REASON_REQUESTED;
 	else
 		source->reason = svmdk_source_examine(inode);
+	if (!source->reason && svmdk_source_is_journalled(source->file))
+		source->reason = SVMDK_REASON_JOURNALLED;
 	if (!source->reason)
 		source->reason = svmdk_source_pin(source);
 	if (source->reason)
 		svmdk_source_unpin(source, source->reason);
-	return 0;
+	/* Nobody can write to an active swap file. */
+	return source->writable && source->reason && IS_SWAPFILE(inode) ? -ETXTBSY : 0;
 }
 
 /**
@@ -350,7 +371,7 @@ void svmdk_source_touch(struct svmdk_source *source)
 	    test_and_set_bit(SVMDK_SOURCE_TOUCHED, &source->flags))
 		return;
 	llist_add(&source->touched, &dev->touched);
-	queue_delayed_work(dev->wq, &dev->touch_work, HZ / 2);
+	queue_delayed_work(dev->wq, &dev->touch_work, SVMDK_TOUCH_DELAY);
 }
 
 /**

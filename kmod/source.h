@@ -13,6 +13,12 @@
 struct svmdk_backing;
 struct svmdk_device;
 
+/*
+ * An mtime is set within a second of a write. Not much sooner, for each costs a
+ * transaction of the file system, and there may be thousands. In jiffies.
+ */
+#define SVMDK_TOUCH_DELAY (HZ - HZ / 10)
+
 /* svmdk_source.flags */
 #define SVMDK_SOURCE_TOUCHED 0 /* on svmdk_device.touched */
 #define SVMDK_SOURCE_UNSYNCED 1 /* on svmdk_device.unsynced */
@@ -24,7 +30,7 @@ struct svmdk_device;
  * @dev: the disk
  * @file: open as the caller of the ioctl had it
  * @claim: the exclusive open of a block device; NULL for a file
- * @backing: where mapped bios go; NULL where there is no such device
+ * @backing: what it lies on
  * @touched: in svmdk_device.touched while SVMDK_SOURCE_TOUCHED
  * @unsynced: in svmdk_device.unsynced while SVMDK_SOURCE_UNSYNCED
  * @flags: SVMDK_SOURCE_* bits
@@ -50,6 +56,7 @@ struct svmdk_source {
 	bool pinned;
 };
 
+bool svmdk_source_fs_is_safe(const struct super_block *sb);
 struct svmdk_source *svmdk_source_get(struct svmdk_device *dev, struct file *file, bool write,
 				      u32 io, s32 *holder);
 void svmdk_source_put(struct svmdk_source *source);

@@ -17,11 +17,12 @@
  */
 struct svmdk_table *svmdk_table_alloc(u32 nr)
 {
-	struct svmdk_table *table = kzalloc(sizeof(*table), GFP_KERNEL_ACCOUNT);
+	struct svmdk_table *table = kzalloc(sizeof(*table), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 
 	if (!table)
 		return NULL;
-	table->segment = kvcalloc((size_t)nr + 1, sizeof(*table->segment), GFP_KERNEL_ACCOUNT);
+	table->segment = kvcalloc((size_t)nr + 1, sizeof(*table->segment),
+				  GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!table->segment) {
 		kfree(table);
 		return NULL;
@@ -87,7 +88,8 @@ int svmdk_table_index(struct svmdk_table *table)
 	table->shift = size > 1 ? ilog2(size - 1) + 1 : 0;
 	buckets = ((table->sectors - 1) >> table->shift) + 1;
 
-	table->bucket = kvmalloc_array(buckets + 1, sizeof(*table->bucket), GFP_KERNEL_ACCOUNT);
+	table->bucket = kvmalloc_array(buckets + 1, sizeof(*table->bucket),
+				       GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!table->bucket)
 		return -ENOMEM;
 	table->bytes += (buckets + 1) * sizeof(*table->bucket);

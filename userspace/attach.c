@@ -163,6 +163,11 @@ static int add_refused(const struct attach *a, const struct batch *b,
 			  "attach read-only",
 			  name);
 		break;
+	case -ETXTBSY:
+		error_set(err, ETXTBSY,
+			  "extent %s is an active swap file; swapoff it first, or attach read-only",
+			  name);
+		break;
 	case -EFBIG:
 		error_set(err, EFBIG, "extent %s makes the disk too large", name);
 		break;

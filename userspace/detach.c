@@ -59,6 +59,7 @@ static void renew_cid(const struct device *device, bool lock_is_drivers)
 static bool is_still_there(int code)
 {
 	switch (code) {
+	case -EAGAIN:
 	case -EBUSY:
 	case -EINTR:
 	case -EINVAL:
@@ -139,6 +140,10 @@ static int say_failed(const struct detach *d, int code)
 {
 	if (code == -EINTR)
 		message_error(d->node, 0, "interrupted; it is attached still");
+	else if (code == -EAGAIN)
+		message_error(d->node, 0,
+			      "a file system that its extents are on is frozen; thaw it "
+			      "(fsfreeze --unfreeze), then detach again");
 	else if (!is_still_there(code))
 		message_error(d->node, 0,
 			      "detached, but the last of what was written may be lost: %s; "

@@ -51,20 +51,6 @@ static inline struct bio *bio_submit_split_bioset(struct bio *bio, unsigned int 
 }
 #endif
 
-#ifndef SVMDK_HAVE_KIOCB_START_WRITE_EXISTS
-static inline void kiocb_start_write(struct kiocb *iocb)
-{
-	file_start_write(iocb->ki_filp);
-	__sb_writers_release(file_inode(iocb->ki_filp)->i_sb, SB_FREEZE_WRITE);
-}
-
-static inline void kiocb_end_write(struct kiocb *iocb)
-{
-	__sb_writers_acquired(file_inode(iocb->ki_filp)->i_sb, SB_FREEZE_WRITE);
-	file_end_write(iocb->ki_filp);
-}
-#endif
-
 #include "block_ops.h"
 #include "bdev_file.h"
 #include "limits.h"

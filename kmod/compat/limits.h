@@ -90,4 +90,13 @@ static inline void queue_limits_no_unmap(struct queue_limits *lim)
 #endif
 }
 
+static inline void queue_limits_forget_misaligned(struct queue_limits *lim)
+{
+#ifdef SVMDK_HAVE_QUEUE_LIMITS_HAVE_FEATURES
+	lim->flags &= ~BLK_FLAG_MISALIGNED;
+#else
+	lim->misaligned = 0;
+#endif
+}
+
 #endif /* _SVMDK_COMPAT_LIMITS_H */

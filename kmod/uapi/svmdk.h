@@ -104,7 +104,7 @@ enum svmdk_way {
  * enum svmdk_reason - why an extent is not mapped
  *
  * The driver finds those up to SVMDK_REASON_LAST_DRIVER, and also
- * SVMDK_REASON_UNALIGNED, when the extent is added. The rest the caller finds
+ * SVMDK_REASON_UNALIGNED and _JOURNALLED, when the extent is added. The rest the caller finds
  * in the file's map and says in SVMDK_IOC_SET_RUNS, so that every later reader
  * of the device can see them.
  */
@@ -211,7 +211,8 @@ struct svmdk_new_extent {
  * A batch is taken whole or not at all. Errors: EBADF; EINVAL; EFBIG, the sum
  * of sectors passes 2^63 bytes or SVMDK_MAX_EXTENTS; ENODATA, the file or
  * device is shorter than offset + sectors; EACCES, not open for what is asked;
- * EBUSY, in use by another device and one of the two would write; EOPNOTSUPP.
+ * EBUSY, in use by another device and one of the two would write; ETXTBSY, an
+ * active swap file that would be written; EOPNOTSUPP.
  */
 struct svmdk_ioc_add_extents {
 	__u32 size;
@@ -306,7 +307,8 @@ struct svmdk_ioc_commit {
  *
  * When it returns 0 and @deferred is 0 the disk is gone, everything written
  * is on stable storage, mtimes are set, and every file is released. Errors:
- * ENODEV; EBUSY; EIO and its kin, a last flush failed: the disk is gone all
+ * ENODEV; EBUSY; EAGAIN, it is not in use, but a file system that was written is
+ * frozen: the disk stays until it is thawed; EIO and its kin, a last flush failed: the disk is gone all
  * the same; EINTR.
  */
 struct svmdk_ioc_detach {

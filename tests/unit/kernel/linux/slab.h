@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define GFP_KERNEL_ACCOUNT 0
+#define __GFP_NOWARN 0
 
 #define kzalloc(size, flags) calloc(1, (size))
 #define kfree(p) free(p)
