@@ -1,0 +1,162 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0
+# Copyright (C) 2026 the svmdk authors
+#
+# The driver trusts no caller: one that may not, does not speak its version,
+# or hands over what is not so, gets an error, and nothing is left behind.
+# abi.c and abi_build.c have the calls; each looks at the end whether a disk,
+# a pinned file or a taken index stayed.
+
+load common
+
+setup_file() {
+	make_backing ext4
+	modprobe svmdk
+}
+
+teardown() {
+	echo 0 >/sys/module/svmdk/parameters/verify_runs
+	svmdk detach --all
+	[ "$(cat /sys/module/svmdk/refcnt)" = 0 ]
+}
+
+teardown_file() {
+	clean_up
+}
+
+abi() {
+	DISK=/job/disks/spare /job/programs/abi "$1" "$BACKING"
+}
+
+abi_build() {
+	/job/programs/abi_build "$1" "$BACKING"
+}
+
+@test "a caller without CAP_SYS_ADMIN can do nothing, though root opened the control node" {
+	abi privilege
+}
+
+@test "a call that does not exist is refused" {
+	abi unknown-call
+}
+
+@test "a structure that is shorter than the first version's, or absurdly long, is refused" {
+	abi wrong-size
+	abi short-elements
+}
+
+@test "a longer structure is taken when what the driver does not know is zero" {
+	abi longer-structures
+	abi unknown-tail
+}
+
+@test "a pointer to nowhere is refused, whatever it points at" {
+	abi bad-pointers
+}
+
+@test "a caller of another version is refused" {
+	abi other-version
+}
+
+@test "padding and unknown flags must be zero" {
+	abi padding-and-flags
+	abi bad-extents
+}
+
+@test "a disk of 2^63 bytes or of more extents than there may be is refused" {
+	abi sums
+}
+
+@test "only files that are open for what is asked, and long enough, become extents" {
+	abi wrong-files
+}
+
+@test "only a file can be the descriptor" {
+	abi wrong-descriptor
+}
+
+@test "a batch with a bad extent leaves none of its extents behind" {
+	abi batch-is-whole
+}
+
+@test "calls out of order are refused" {
+	abi_build order
+	abi_build no-runs
+}
+
+@test "an index is given once" {
+	abi_build index
+}
+
+@test "two disks cannot have one file when one of them writes" {
+	abi_build shared-file
+}
+
+@test "runs that do not belong to the file are refused" {
+	abi_build wrong-runs
+}
+
+# The file's first and last block stay where they are; the one between them
+# goes elsewhere, by there being exactly one free block at each moment.
+make_holed() {
+	mkfs.ext4 -q -F -b 4096 -m 0 -O ^has_journal,^resize_inode "$1" 8M
+	mount "$1" "$ABOVE"
+	echo 0 >"/sys/fs/ext4/$(disk_name "$1")/reserved_clusters"
+	# The files that each test has must not need a block later.
+	/job/programs/abi_build shared-file "$ABOVE"
+	head -c 12288 /dev/zero >"$ABOVE/holed"
+	sync
+	head -c 8M /dev/zero >"$ABOVE/filler" 2>/dev/null || true
+	sync
+	[ "$(stat -fc %f "$ABOVE")" = 0 ]
+	fallocate --punch-hole --offset 4096 --length 4096 "$ABOVE/holed"
+	sync
+	head -c 4096 /dev/zero >"$ABOVE/intruder"
+	sync
+	fallocate --punch-hole --offset 65536 --length 4096 "$ABOVE/filler"
+	sync
+	head -c 4096 /dev/zero | dd of="$ABOVE/holed" bs=4096 seek=1 conv=notrunc status=none
+	sync
+}
+
+@test "with verify_runs each block of a run is checked" {
+	make_holed /job/disks/spare
+	# By the ends alone it cannot be told.
+	refused 'not -22' /job/programs/abi_build lie-in-the-middle "$ABOVE"
+	echo 1 >/sys/module/svmdk/parameters/verify_runs
+	/job/programs/abi_build lie-in-the-middle "$ABOVE"
+	umount "$ABOVE"
+}
+
+@test "a control file that is closed early takes everything with it" {
+	abi_build close-early
+}
+
+@test "a caller that is killed at any moment leaves a whole disk or none" {
+	abi_build kill
+}
+
+@test "threads that share a control file cannot confuse the driver" {
+	abi_build race
+	abi_build race-of-detach
+}
+
+@test "a 32-bit caller gets the same as any other" {
+	grep -q '^CONFIG_IA32_EMULATION=y' "/boot/config-$(uname -r)" ||
+		skip "this kernel runs no 32-bit programs"
+	/job/programs/abi_build shared-file "$BACKING"
+	cd "$BACKING"
+	/job/programs/caller32
+}
+
+@test "the module stays while a disk is attached or begun" {
+	svmdk create "$BACKING/disk.vmdk" 1M
+	svmdk attach "$BACKING/disk.vmdk"
+	refused 'in use' modprobe -r svmdk
+	svmdk detach --all
+	exec 9<>/dev/svmdk-control
+	refused 'in use' modprobe -r svmdk 9>&-
+	exec 9>&-
+	modprobe -r svmdk
+	modprobe svmdk
+}

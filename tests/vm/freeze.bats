@@ -1,0 +1,193 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0
+# Copyright (C) 2026 the svmdk authors
+#
+# While the file system beneath is frozen, for an LVM snapshot say, no write
+# goes to its disk, whichever way an extent has. Reads go on, flushes end, and
+# writes go on at the thaw.
+
+load common
+
+disk=$(disk_name /job/disks/spare) # with nothing else on it
+
+teardown() {
+	[ -z "${pids-}" ] || { fsfreeze -u "$BACKING" && wait "${pids[@]}"; } || true
+	clean_up
+}
+
+make_disk() {
+	make_backing "$1" /job/disks/spare
+	make_container "$BACKING/c.vmdk" 4096 4096
+	sync -f "$BACKING"
+	dev=$(svmdk attach --io "$2" "$BACKING/c.vmdk")
+}
+
+freeze() {
+	ends fsfreeze -f "$BACKING"
+	written=$(disk_stat "$disk" 5 7)
+}
+
+reads() {
+	ends dd if="$dev" iflag=direct bs=1M of="$BATS_TEST_TMPDIR/read" status=none
+}
+
+thaw() {
+	fsfreeze -u "$BACKING"
+}
+
+sleeps() {
+	[[ $(cat "/proc/$1/stat") == *") D "* ]]
+}
+
+# One write to each extent that waits for the thaw.
+write_while_frozen() {
+	random_bytes 65536 >"$BATS_TEST_TMPDIR/data"
+	for offset in 4096 $((4096 * 512 + 4096)); do
+		dd if="$BATS_TEST_TMPDIR/data" of="$dev" bs=64k oflag=direct,seek_bytes \
+			seek="$offset" conv=notrunc status=none &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do
+		eventually sleeps "$pid"
+	done
+}
+
+nothing_is_written() {
+	equal "$written" "$(disk_stat "$disk" 5 7)"
+	for pid in "${pids[@]}"; do
+		sleeps "$pid"
+	done
+}
+
+all_is_written() {
+	wait "${pids[@]}"
+	pids=()
+	for offset in 4096 $((4096 * 512 + 4096)); do
+		cmp -n 65536 "$BATS_TEST_TMPDIR/data" <(read_disk "$dev" | tail -c +$((offset + 1)))
+	done
+	cmp <(read_disk "$dev") <(read_extents "$BACKING/c.vmdk")
+	[ "$(disk_stat "$disk" 7)" -gt "${written#* }" ]
+}
+
+no_write_while_frozen() {
+	local before
+	make_disk "$1" "$2"
+	before=$(read_disk "$dev" | sha256sum)
+	freeze
+	write_while_frozen
+	# Reads, of what is about to be written too, and flushes.
+	reads
+	equal "$before" "$(sha256sum <"$BATS_TEST_TMPDIR/read")"
+	ends sync "$dev"
+	nothing_is_written
+	thaw
+	all_is_written
+}
+
+@test "no mapped write goes out while ext4 is frozen, and all do at the thaw" {
+	no_write_while_frozen ext4 mapped
+}
+
+@test "no mapped write goes out while XFS is frozen, and all do at the thaw" {
+	no_write_while_frozen xfs mapped
+}
+
+@test "no write goes through the file system while it is frozen, and all do at the thaw" {
+	no_write_while_frozen ext4 file
+}
+
+many_wait() {
+	make_disk ext4 "$1"
+	freeze
+	fio --name=many --filename="$dev" --direct=1 --ioengine=libaio --iodepth=1024 \
+		--rw=randwrite --bs=512 --io_size=512k --size=100% >"$BATS_TEST_TMPDIR/fio" &
+	pids=($!)
+	eventually has_openers
+	for _ in 1 2 3 4 5; do
+		reads
+	done
+	ends sync "$dev"
+	equal "$written" "$(disk_stat "$disk" 5 7)"
+	thaw
+	wait "${pids[@]}"
+	pids=()
+}
+
+has_openers() {
+	[ "$(svmdk list --noheadings -o OPENERS "$dev")" != 0 ]
+}
+
+@test "reads go on while a thousand mapped writes wait for the thaw" {
+	many_wait mapped
+}
+
+@test "reads go on while a thousand writes through the file system wait for the thaw" {
+	many_wait file
+}
+
+has_new_mtime() {
+	[ "$(stat -c %Y "$BACKING/c-f001.vmdk")" -gt 1600000000 ]
+}
+
+@test "a flush does not wait for the thaw when writes went before the freeze" {
+	for io in mapped file; do
+		make_disk ext4 "$io"
+		touch -d 2020-02-02 "$BACKING/c-f001.vmdk"
+		write_disk "$dev" 4096 4096
+		freeze
+		ends sync "$dev"
+		thaw
+		# What could not be done while frozen is done after.
+		eventually has_new_mtime
+		clean_up
+	done
+}
+
+# The freeze must not wait for writes that never stop coming.
+@test "a file system freezes and thaws under a load of writes" {
+	for io in mapped file; do
+		make_disk ext4 "$io"
+		fio --name=load --filename="$dev" --direct=1 --ioengine=libaio \
+			--iodepth=8 --rw=randwrite --bsrange=512-64k --size=100% --loops=3 \
+			--verify=crc32c --verify_fatal=1 >"$BATS_TEST_TMPDIR/fio" &
+		pids=($!)
+		for _ in 1 2 3; do
+			freeze
+			reads
+			equal "$written" "$(disk_stat "$disk" 5 7)"
+			thaw
+		done
+		wait "${pids[@]}"
+		pids=()
+		cmp <(read_disk "$dev") <(read_extents "$BACKING/c.vmdk")
+		clean_up
+	done
+}
+
+@test "a mapped write that may not wait is told so while frozen" {
+	local fio=(fio --name=nowait --direct=1 --ioengine=libaio --nowait=1 --bs=4k --size=64k)
+	make_disk ext4 mapped
+	freeze
+	refused "Resource temporarily unavailable" "${fio[@]}" --filename="$dev" --rw=write
+	"${fio[@]}" --filename="$dev" --rw=read >/dev/null
+	equal "$written" "$(disk_stat "$disk" 5 7)"
+	thaw
+	"${fio[@]}" --filename="$dev" --rw=write >/dev/null
+}
+
+@test "a disk is detached after the thaw with all that was written while frozen" {
+	make_disk ext4 mapped
+	freeze
+	write_while_frozen
+	refused "in use" svmdk detach "$dev"
+	# This waits for the thaw: the descriptor, with a new CID, is frozen too.
+	svmdk detach --lazy "$dev" &
+	pids+=($!)
+	thaw
+	wait "${pids[@]}"
+	pids=()
+	eventually [ ! -e "/sys/block/$(disk_name "$dev")" ]
+	cmp -n 65536 "$BATS_TEST_TMPDIR/data" <(tail -c +4097 "$BACKING/c-f001.vmdk")
+	cmp -n 65536 "$BATS_TEST_TMPDIR/data" <(tail -c +4097 "$BACKING/c-f002.vmdk")
+	rm "$BACKING/c-f001.vmdk"
+}
