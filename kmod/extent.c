@@ -24,8 +24,8 @@ MODULE_PARM_DESC(verify_runs, "Check every block of every run against the file (
 /* Runs are copied from the caller by so many at a time. */
 #define SVMDK_RUNS_CHUNK 256
 
-/* The disk ends at 2^63 bytes. */
-#define SVMDK_MAX_SECTORS (1ULL << (63 - SECTOR_SHIFT))
+/* A disk's size in bytes is signed. */
+#define SVMDK_MAX_SECTORS ((1ULL << (63 - SECTOR_SHIFT)) - 1)
 
 static bool svmdk_extent_fits_block(const struct svmdk_extent *extent, unsigned int bytes)
 {

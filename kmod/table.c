@@ -42,11 +42,11 @@ struct svmdk_table *svmdk_table_alloc(u32 nr)
  * part of it.
  *
  * Context: any. Returns -EINVAL for an empty segment, -EFBIG when the disk
- * would pass 2^63 bytes.
+ * would have 2^63 bytes or more.
  */
 int svmdk_table_add(struct svmdk_table *table, u64 sectors, u64 source, struct svmdk_extent *extent)
 {
-	const u64 limit = 1ULL << (63 - 9);
+	const u64 limit = (1ULL << (63 - 9)) - 1;
 	struct svmdk_segment *last = table->segment + table->nr;
 
 	if (!sectors)

@@ -209,7 +209,7 @@ struct svmdk_new_extent {
  * @error_reason: out: with EOPNOTSUPP (SVMDK_IO_MAPPED), the reason
  *
  * A batch is taken whole or not at all. Errors: EBADF; EINVAL; EFBIG, the sum
- * of sectors passes 2^63 bytes or SVMDK_MAX_EXTENTS; ENODATA, the file or
+ * of sectors reaches 2^63 bytes or SVMDK_MAX_EXTENTS; ENODATA, the file or
  * device is shorter than offset + sectors; EACCES, not open for what is asked;
  * EBUSY, in use by another device and one of the two would write; ETXTBSY, an
  * active swap file that would be written; EOPNOTSUPP.

@@ -122,7 +122,7 @@ static void test_runs_that_touch_are_one(void **state)
 
 static void test_bounds(void **state)
 {
-	const u64 limit = 1ULL << 54;
+	const u64 limit = (1ULL << 54) - 1; /* the size in bytes is signed */
 	struct svmdk_table *table = svmdk_table_alloc(3);
 
 	(void)state;
