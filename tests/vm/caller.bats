@@ -111,14 +111,15 @@ left_empty() {
 	equal mine "$(cat "$BOX/disk.vmdk")"
 }
 
-# interrupted SIGNAL FILE COMMAND…: sends it once the command is at that file
+# interrupted SIGNAL PATH COMMAND…: sends it once the command is at that file,
+# or at any file below that folder
 interrupted() {
-	local signal=$1 file=$2 pid got=0
+	local signal=$1 path=$2 pid got=0
 	shift 2
 	# What bash starts in the background ignores SIGINT otherwise.
 	env --default-signal=INT "$@" >"$BATS_TEST_TMPDIR/log" 2>&1 &
 	pid=$!
-	until [ -n "$(find "$file" -newermt 2021-01-01 2>/dev/null)" ]; do
+	until [ -n "$(find "$path" -type f -newermt 2021-01-01 2>/dev/null)" ]; do
 		kill -0 "$pid"
 	done
 	kill -"$signal" "$pid"
@@ -157,8 +158,7 @@ unchanged() {
 	touch -d 2020-02-02 "$BOX"/*
 	cp -a --sparse=always "$BOX" "$copy"
 	for signal in INT TERM; do
-		interrupted "$signal" "$BOX/disk-f001.vmdk" \
-			svmdk allocate "$BOX/disk.vmdk"
+		interrupted "$signal" "$BOX" svmdk allocate "$BOX/disk.vmdk"
 		grep -q '^svmdk: .*disk.vmdk:[0-9]*: interrupted at extent .*; nothing is lost, run svmdk allocate again' \
 			"$BATS_TEST_TMPDIR/log"
 		unchanged "$copy"
