@@ -156,7 +156,7 @@ checked() {
 	truncate -s 2M "$BOX/a.vmdk"
 	mapfile -t lines < <(seq -f 'RW 1 FLAT "a.vmdk" %.0f' 0 3999)
 	write_descriptor "$DISK" "${lines[@]}"
-	yes "# $(printf '%63s' long)" | head -n 300 >>"$DISK"
+	yes "# $(printf '%63s' long)" | head -n 900 >>"$DISK"
 	checked 0
 	says 'warning: ' 'QEMU before 7.2.8 damages a descriptor of more than 10240 bytes'
 	says 'warning: ' 'QEMU needs an open file for each of the 4000 extents'
