@@ -156,6 +156,8 @@ zeroes_leave_no_hole() {
 	local dev before io
 	make_backing ext4
 	make_container "$BACKING/c.vmdk" 2048 2048
+	# Attach does so, and what is allocated late would seem to be a change.
+	sync -f "$BACKING"
 	before=$(blocks; read_extents "$BACKING/c.vmdk" | sha256sum)
 	for io in mapped file; do
 		dev=$(svmdk attach --io "$io" "$BACKING/c.vmdk")
