@@ -58,12 +58,12 @@ all_refused() {
 # The same, each to a file that is as it was.
 all_done() {
 	local change
-	cp "$f" "$BACKING/kept"
+	cp --reflink=never --sparse=never "$f" "$BACKING/kept"
 	for change; do
 		eval "${change#*|}"
 		swapoff "$f" 2>/dev/null || true
 		rm -f "$f" "$BACKING/elsewhere" "$BACKING/copy"
-		cp "$BACKING/kept" "$f"
+		cp --reflink=never --sparse=never "$BACKING/kept" "$f"
 		chmod 600 "$f"
 		[ -e "$other" ] || random_bytes 2097152 >"$other"
 	done
