@@ -63,8 +63,9 @@ blk_status_t svmdk_backing_flush_all(struct svmdk_device *dev);
  *
  * A mapped write passes the file system by, and one by the file way must not
  * block a worker, so both take part in freezing by themselves: fsfreeze and LVM
- * snapshots wait for those under way and hold up the next. Writes are asynchronous, so lockdep is told that submission gave the
- * lock away, as kiocb_start_write() does.
+ * snapshots wait for those under way and hold up the next. Writes are
+ * asynchronous, so lockdep is told that submission gave the lock away, as
+ * kiocb_start_write() does.
  *
  * Context: any. Returns false when the file system is freezing or frozen.
  */
