@@ -180,6 +180,7 @@ static int parse_value(struct parser *p, enum key key, const struct piece *value
 	case KEY_PARENT_CID:
 		return parse_cid(p, value, &p->parent_cid);
 	case KEY_CREATE_TYPE:
+		d->create_type_at = span_of(p, value);
 		return parse_create_type(p, value);
 	case KEY_PARENT_FILE_NAME_HINT:
 	case KEY_ENCRYPTION_KEYS:
@@ -192,6 +193,7 @@ static int parse_value(struct parser *p, enum key key, const struct piece *value
 	case KEY_ADAPTER_TYPE:
 		return keep_text(p, &d->adapter_type, value);
 	case KEY_CYLINDERS:
+		d->cylinders_at = span_of(p, value);
 		return scan_number(value, "the number of cylinders", &d->cylinders, p->err);
 	case KEY_HEADS:
 		return scan_number(value, "the number of heads", &d->heads, p->err);

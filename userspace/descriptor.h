@@ -97,6 +97,8 @@ struct text_span {
  * @cid_at: where the CID's digits are in @text
  * @content_id_at: where the value of ddb.longContentID is in @text, without
  *	its quotes; or nowhere
+ * @create_type_at: where the value of createType is, likewise
+ * @cylinders_at: where the value of ddb.geometry.cylinders is, likewise
  */
 struct descriptor {
 	unsigned int version;
@@ -117,6 +119,8 @@ struct descriptor {
 	size_t length;
 	struct text_span cid_at;
 	struct text_span content_id_at;
+	struct text_span create_type_at;
+	struct text_span cylinders_at;
 };
 
 /**
@@ -163,6 +167,28 @@ uint32_t descriptor_new_cid(uint32_t old);
  */
 int descriptor_text_with_cid(const struct descriptor *d, uint32_t cid, char **text, size_t *length,
 			     struct svmdk_error *err);
+
+/**
+ * descriptor_text_with_extents() - the text with other extents
+ * @d: a parsed descriptor
+ * @extents: the new ones, in the order of the disk. One that is equal to the
+ *	extent of @d that has its @line keeps that line byte for byte; @start
+ *	is not looked at.
+ * @nr: how many, not 0
+ * @create_type: the new createType, or NULL when it stays
+ * @text: set to the new text, to be freed
+ * @length: set to its length in bytes
+ * @err: filled on failure
+ *
+ * They stand in one block where the first one stood. The number of cylinders
+ * follows the size, as qemu-img reckons it; every other byte stays, but for
+ * what descriptor_text_with_cid() says of NULs and newlines. Returns 0, or -1:
+ * no memory, a name that a descriptor cannot hold, or a text that would pass
+ * DESCRIPTOR_MAX_BYTES.
+ */
+int descriptor_text_with_extents(const struct descriptor *d, const struct extent *extents,
+				 size_t nr, const char *create_type, char **text, size_t *length,
+				 struct svmdk_error *err);
 
 /**
  * struct descriptor_plan - a container to be written down

@@ -2,6 +2,7 @@
 // Copyright (C) 2026 the svmdk authors
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,34 +49,223 @@ static bool has_content_id(const struct descriptor *d)
 	return d->content_id_at.length == 32 && strspn(id, "0123456789abcdefABCDEF") >= 32;
 }
 
-int descriptor_text_with_cid(const struct descriptor *d, uint32_t cid, char **text, size_t *length,
-			     struct svmdk_error *err)
+/**
+ * struct edit - a piece of the text that gives way to another
+ * @at: the piece
+ * @text: what stands there instead
+ */
+struct edit {
+	struct text_span at;
+	const char *text;
+};
+
+static int compare_edits(const void *a, const void *b)
 {
-	struct text_span edits[2] = { d->cid_at };
-	struct text_span swap;
-	size_t at = 0;
-	int i, nr = 1;
+	const struct edit *x = a, *y = b;
+
+	return (x->at.at > y->at.at) - (x->at.at < y->at.at);
+}
+
+static int write_edited(const struct descriptor *d, struct edit *edits, size_t nr, char **text,
+			size_t *length, struct svmdk_error *err)
+{
+	size_t at = 0, i;
 	FILE *f;
 
-	if (has_content_id(d)) {
-		edits[nr].at = d->content_id_at.at + 24;
-		edits[nr++].length = 8;
-		if (edits[1].at < edits[0].at) {
-			swap = edits[0];
-			edits[0] = edits[1];
-			edits[1] = swap;
-		}
-	}
 	f = open_memstream(text, length);
 	if (!f)
 		return error_errno(err, errno, "cannot write the descriptor");
+	qsort(edits, nr, sizeof(*edits), compare_edits);
 	for (i = 0; i < nr; i++) {
-		fwrite(d->text + at, 1, edits[i].at - at, f);
-		fprintf(f, "%08" PRIx32, cid);
-		at = edits[i].at + edits[i].length;
+		fwrite(d->text + at, 1, edits[i].at.at - at, f);
+		fputs(edits[i].text, f);
+		at = edits[i].at.at + edits[i].at.length;
 	}
 	fwrite(d->text + at, 1, d->length - at, f);
 	return finish_text(f, text, length, err);
+}
+
+int descriptor_text_with_cid(const struct descriptor *d, uint32_t cid, char **text, size_t *length,
+			     struct svmdk_error *err)
+{
+	struct edit edits[2];
+	char digits[9];
+	int nr = 0;
+
+	snprintf(digits, sizeof(digits), "%08" PRIx32, cid);
+	edits[nr++] = (struct edit){ d->cid_at, digits };
+	if (has_content_id(d))
+		edits[nr++] = (struct edit){ { d->content_id_at.at + 24, 8 }, digits };
+	return write_edited(d, edits, nr, text, length, err);
+}
+
+/* Where line @line is, with its newline; @hint is a line at or before it, and follows. */
+static struct text_span find_line(const struct descriptor *d, unsigned int line,
+				  struct text_span *hint, unsigned int *hint_line)
+{
+	const char *newline;
+
+	for (;; (*hint_line)++, hint->at += hint->length) {
+		newline = memchr(d->text + hint->at, '\n', d->length - hint->at);
+		hint->length = newline ? (size_t)(newline + 1 - d->text) - hint->at :
+					 d->length - hint->at;
+		if (*hint_line == line)
+			return *hint;
+	}
+}
+
+/* An edit for each line that has an extent now; they are in order. */
+static struct edit *find_extent_lines(const struct descriptor *d, size_t spare)
+{
+	struct edit *edits = calloc(d->nr_extents + spare, sizeof(*edits));
+	struct text_span hint = { 0 };
+	unsigned int line = 1;
+	size_t i;
+
+	for (i = 0; edits && i < d->nr_extents; i++) {
+		edits[i].at = find_line(d, d->extents[i].line, &hint, &line);
+		edits[i].text = "";
+	}
+	return edits;
+}
+
+static bool same_extent(const struct extent *a, const struct extent *b)
+{
+	return a->access == b->access && a->type == b->type && a->sectors == b->sectors &&
+	       a->offset == b->offset && !a->name == !b->name &&
+	       (!a->name || strcmp(a->name, b->name) == 0);
+}
+
+/* The text of a line that says of an extent what it said before; or nothing. */
+static struct text_span kept_line(const struct descriptor *d, const struct edit *lines,
+				  const struct extent *e)
+{
+	size_t low = 0, high = d->nr_extents, middle;
+
+	while (e->line && low < high) {
+		middle = low + (high - low) / 2;
+		if (d->extents[middle].line == e->line)
+			return same_extent(&d->extents[middle], e) ? lines[middle].at :
+								     (struct text_span){ 0 };
+		if (d->extents[middle].line < e->line)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return (struct text_span){ 0 };
+}
+
+static int check_name(const char *name, struct svmdk_error *err)
+{
+	const unsigned char *c;
+
+	for (c = (const unsigned char *)name; *c; c++) {
+		if (*c == '"' || *c < 0x20 || *c == 0x7f)
+			return error_set(
+				err, EINVAL,
+				"a descriptor cannot name files with quotes or control characters in their names: %s",
+				name);
+	}
+	return 0;
+}
+
+static int write_extent(FILE *f, const struct extent *e, const char *end, struct svmdk_error *err)
+{
+	fprintf(f, "%s %" PRIu64 " %s", extent_access_text(e->access), e->sectors,
+		extent_type_text(e->type));
+	if (e->name) {
+		if (check_name(e->name, err))
+			return -1;
+		fprintf(f, " \"%s\"", e->name);
+	}
+	/* VMFS is flat without an offset. */
+	if (e->type == EXTENT_FLAT || (e->type == EXTENT_VMFS && e->offset))
+		fprintf(f, " %" PRIu64, e->offset);
+	fputs(end, f);
+	return 0;
+}
+
+static bool ends_in(const struct descriptor *d, size_t at, const char *end)
+{
+	size_t length = strlen(end);
+
+	return at >= length && memcmp(d->text + at - length, end, length) == 0;
+}
+
+static char *compose_extents(const struct descriptor *d, const struct edit *lines,
+			     const struct extent *extents, size_t nr, struct svmdk_error *err)
+{
+	const struct text_span first = lines[0].at;
+	const char *end = ends_in(d, first.at + first.length, "\r\n") ? "\r\n" : "\n";
+	struct text_span kept;
+	char *text = NULL;
+	size_t length, i;
+	int result = 0;
+	FILE *f;
+
+	f = open_memstream(&text, &length);
+	if (!f) {
+		error_errno(err, errno, "cannot write the descriptor");
+		return NULL;
+	}
+	/* After a blank line QEMU would count the first one twice. */
+	if (ends_in(d, first.at, "\n\n") || ends_in(d, first.at, "\n\r\n"))
+		fprintf(f, "# Extent description%s", end);
+	for (i = 0; i < nr && !result; i++) {
+		kept = kept_line(d, lines, &extents[i]);
+		fwrite(d->text + kept.at, 1, kept.length, f);
+		if (!kept.length)
+			result = write_extent(f, &extents[i], end, err);
+		else if (d->text[kept.at + kept.length - 1] != '\n')
+			fputs(end, f);
+	}
+	if (fclose(f) == EOF && !result)
+		result = error_errno(err, ENOMEM, "cannot write the descriptor");
+	if (!result)
+		return text;
+	free(text);
+	return NULL;
+}
+
+static uint64_t sum_sectors(const struct extent *extents, size_t nr)
+{
+	uint64_t sectors = 0;
+	size_t i;
+
+	for (i = 0; i < nr; i++)
+		sectors += extents[i].sectors;
+	return sectors;
+}
+
+int descriptor_text_with_extents(const struct descriptor *d, const struct extent *extents,
+				 size_t nr, const char *create_type, char **text, size_t *length,
+				 struct svmdk_error *err)
+{
+	const uint64_t sectors = sum_sectors(extents, nr);
+	struct edit *edits = find_extent_lines(d, 2);
+	size_t nr_edits = d->nr_extents;
+	char cylinders[24];
+	char *block = NULL;
+	int result = -1;
+
+	if (!edits)
+		return error_errno(err, ENOMEM, "cannot write the descriptor");
+	block = compose_extents(d, edits, extents, nr, err);
+	if (!block)
+		goto out;
+	edits[0].text = block;
+	if (create_type)
+		edits[nr_edits++] = (struct edit){ d->create_type_at, create_type };
+	if (d->has_geometry && d->heads && d->track_sectors && sectors != d->sectors) {
+		snprintf(cylinders, sizeof(cylinders), "%" PRIu64,
+			 sectors / d->heads / d->track_sectors);
+		edits[nr_edits++] = (struct edit){ d->cylinders_at, cylinders };
+	}
+	result = write_edited(d, edits, nr_edits, text, length, err);
+out:
+	free(block);
+	free(edits);
+	return result;
 }
 
 char *descriptor_extent_name(const char *stem, uint64_t number)
@@ -87,22 +277,6 @@ char *descriptor_extent_name(const char *stem, uint64_t number)
 	return name;
 }
 
-static int check_stem(const char *stem, struct svmdk_error *err)
-{
-	const unsigned char *c;
-
-	if (!*stem)
-		return error_set(err, EINVAL, "the file needs a name before .vmdk");
-	for (c = (const unsigned char *)stem; *c; c++) {
-		if (*c == '"' || *c < 0x20 || *c == 0x7f)
-			return error_set(
-				err, EINVAL,
-				"a descriptor cannot name files with quotes or control characters in their names: %s",
-				stem);
-	}
-	return 0;
-}
-
 int descriptor_compose(const struct descriptor_plan *plan, char **text, size_t *length,
 		       struct svmdk_error *err)
 {
@@ -110,7 +284,9 @@ int descriptor_compose(const struct descriptor_plan *plan, char **text, size_t *
 	uint64_t number, sectors;
 	FILE *f;
 
-	if (check_stem(plan->stem, err))
+	if (!*plan->stem)
+		return error_set(err, EINVAL, "the file needs a name before .vmdk");
+	if (check_name(plan->stem, err))
 		return -1;
 	/* No line is shorter than 16 bytes: do not begin what cannot end well. */
 	if (plan->sectors / plan->extent_sectors > DESCRIPTOR_MAX_BYTES / 16)

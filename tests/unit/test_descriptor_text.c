@@ -189,6 +189,121 @@ static void keeps_the_long_content_id(void **state)
 		"version=1\nCID=feedbeef\ncreateType=\"custom\"\nRW 1 ZERO\nddb.longContentID = \"\"\n");
 }
 
+static const char two_extents[] = "# Disk DescriptorFile\n"
+				  "version=1\n"
+				  "CID=12345678\n"
+				  "createType=\"monolithicFlat\"\n"
+				  "\n"
+				  "rw 1008 flat \"a\" 0\n"
+				  "# between\n"
+				  "RW 1008 FLAT \"b\" 7 some-uuid device\n"
+				  "\n"
+				  "ddb.geometry.cylinders = \"2\"\n"
+				  "ddb.geometry.heads = \"16\"\n"
+				  "ddb.geometry.sectors = \"63\"";
+
+static char *with_extents(const char *before, const struct extent *extents, size_t nr,
+			  const char *create_type)
+{
+	struct svmdk_error err;
+	struct descriptor d;
+	size_t length;
+	char *text;
+
+	if (descriptor_parse(&d, before, strlen(before), &err) ||
+	    descriptor_text_with_extents(&d, extents, nr, create_type, &text, &length, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(length, strlen(text));
+	descriptor_free(&d);
+	return text;
+}
+
+/* What did not change keeps its line, with whatever stands in it. */
+static void appends_an_extent(void **state)
+{
+	struct extent extents[] = {
+		{ .type = EXTENT_FLAT, .sectors = 1008, .name = (char *)"a", .line = 6 },
+		{ .type = EXTENT_FLAT,
+		  .sectors = 1008,
+		  .offset = 7,
+		  .name = (char *)"b",
+		  .line = 8 },
+		{ .type = EXTENT_FLAT, .sectors = 2016, .name = (char *)"c d" },
+	};
+	char *text = with_extents(two_extents, extents, 3, "twoGbMaxExtentFlat");
+
+	(void)state;
+	assert_string_equal(text, "# Disk DescriptorFile\n"
+				  "version=1\n"
+				  "CID=12345678\n"
+				  "createType=\"twoGbMaxExtentFlat\"\n"
+				  "\n"
+				  "# Extent description\n"
+				  "rw 1008 flat \"a\" 0\n"
+				  "RW 1008 FLAT \"b\" 7 some-uuid device\n"
+				  "RW 2016 FLAT \"c d\" 0\n"
+				  "# between\n"
+				  "\n"
+				  "ddb.geometry.cylinders = \"4\"\n"
+				  "ddb.geometry.heads = \"16\"\n"
+				  "ddb.geometry.sectors = \"63\"");
+	free(text);
+}
+
+/* An extent that differs from the one whose line it claims is written anew. */
+static void replaces_extents(void **state)
+{
+	struct extent extents[] = {
+		{ .type = EXTENT_FLAT, .sectors = 8, .name = (char *)"a", .line = 6 },
+		{ .type = EXTENT_ZERO, .sectors = 2000, .line = 99 },
+		{ .type = EXTENT_FLAT,
+		  .access = EXTENT_RDONLY,
+		  .sectors = 8,
+		  .offset = 3,
+		  .name = (char *)"b",
+		  .line = 8 },
+	};
+	char *text = with_extents(two_extents, extents, 3, NULL);
+
+	(void)state;
+	assert_has(text, "# Extent description\nRW 8 FLAT \"a\" 0\nRW 2000 ZERO\n"
+			 "RDONLY 8 FLAT \"b\" 3\n# between\n\nddb.geometry.cylinders = \"2\"\n");
+	assert_has(text, "createType=\"monolithicFlat\"\n");
+	free(text);
+}
+
+static void keeps_the_line_ends(void **state)
+{
+	static const char crlf[] = "# Disk DescriptorFile\r\nversion=1\r\nCID=1\r\n"
+				   "createType=\"vmfs\"\r\nRW 8 VMFS \"a\"";
+	struct extent extents[] = {
+		{ .type = EXTENT_VMFS, .sectors = 8, .name = (char *)"a", .line = 5 },
+		{ .type = EXTENT_VMFS, .sectors = 9, .name = (char *)"b" },
+	};
+	char *text = with_extents(crlf, extents, 2, NULL);
+
+	(void)state;
+	/* The last line has no end that could be copied. */
+	assert_has(text, "RW 8 VMFS \"a\"\nRW 9 VMFS \"b\"\n");
+	free(text);
+}
+
+static void refuses_names_with_quotes(void **state)
+{
+	struct extent extent = { .type = EXTENT_FLAT, .sectors = 8, .name = (char *)"a\"b" };
+	struct svmdk_error err;
+	struct descriptor d;
+	size_t length;
+	char *text;
+
+	(void)state;
+	assert_int_equal(descriptor_parse(&d, two_extents, strlen(two_extents), &err), 0);
+	assert_int_equal(descriptor_text_with_extents(&d, &extent, 1, NULL, &text, &length, &err),
+			 -1);
+	assert_has(err.text, "quotes or control");
+	descriptor_free(&d);
+}
+
 /* A text that would fill its sectors gets one newline more. */
 static void avoids_multiples_of_512(void **state)
 {
@@ -221,6 +336,10 @@ int main(void)
 		cmocka_unit_test(makes_cids),
 		cmocka_unit_test(changes_the_cid_alone),
 		cmocka_unit_test(keeps_the_long_content_id),
+		cmocka_unit_test(appends_an_extent),
+		cmocka_unit_test(replaces_extents),
+		cmocka_unit_test(keeps_the_line_ends),
+		cmocka_unit_test(refuses_names_with_quotes),
 		cmocka_unit_test(avoids_multiples_of_512),
 	};
 
