@@ -2,6 +2,7 @@
 /*
  * Copyright (C) 2026 the svmdk authors
  */
+#include <linux/rculist.h>
 #include <linux/slab.h>
 
 #include "backing.h"
@@ -52,6 +53,18 @@ void svmdk_backing_park(struct svmdk_backing *backing, struct bio *bio)
 	queue_work(svmdk_thaw_wq, &backing->thaw_work);
 }
 
+static struct svmdk_backing *svmdk_backing_find(struct svmdk_device *dev,
+						const struct block_device *bdev,
+						const struct super_block *sb)
+{
+	struct svmdk_backing *backing;
+
+	list_for_each_entry(backing, &dev->backings, list)
+		if (backing->bdev == bdev && backing->sb == sb)
+			return backing;
+	return NULL;
+}
+
 /**
  * svmdk_backing_get - the disk's record of a backing device
  * @dev: the disk, in setup
@@ -64,12 +77,10 @@ void svmdk_backing_park(struct svmdk_backing *backing, struct bio *bio)
 struct svmdk_backing *svmdk_backing_get(struct svmdk_device *dev, struct block_device *bdev,
 					struct super_block *sb)
 {
-	struct svmdk_backing *backing;
+	struct svmdk_backing *backing = svmdk_backing_find(dev, bdev, sb);
 
-	list_for_each_entry(backing, &dev->backings, list)
-		if (backing->bdev == bdev && backing->sb == sb)
-			return backing;
-
+	if (backing)
+		return backing;
 	backing = kzalloc(sizeof(*backing), GFP_KERNEL_ACCOUNT);
 	if (!backing)
 		return NULL;
@@ -90,6 +101,46 @@ struct svmdk_backing *svmdk_backing_get(struct svmdk_device *dev, struct block_d
 	INIT_WORK(&backing->thaw_work, svmdk_backing_thaw_work);
 	list_add_tail(&backing->list, &dev->backings);
 	return backing;
+}
+
+/**
+ * svmdk_backing_adopt - the backing devices of a growth become the disk's
+ * @dev: the disk
+ * @growth: its growth
+ *
+ * Those that the disk has already are of no use any more; what lies on them is
+ * to be moved to @backing->twin first.
+ *
+ * Context: the disk's lock is held; flushes may be under way.
+ */
+void svmdk_backing_adopt(struct svmdk_device *dev, struct svmdk_device *growth)
+{
+	struct svmdk_backing *backing, *next;
+
+	list_for_each_entry_safe(backing, next, &growth->backings, list) {
+		list_del(&backing->list);
+		if (backing->twin) {
+			kfree(backing);
+			continue;
+		}
+		backing->dev = dev;
+		list_add_tail_rcu(&backing->list, &dev->backings);
+	}
+}
+
+/**
+ * svmdk_backing_find_twins - which backing devices of a growth has the disk already?
+ * @dev: the disk
+ * @growth: its growth; @twin of each of its backing devices is set
+ *
+ * Context: the disk's lock is held.
+ */
+void svmdk_backing_find_twins(struct svmdk_device *dev, struct svmdk_device *growth)
+{
+	struct svmdk_backing *backing;
+
+	list_for_each_entry(backing, &growth->backings, list)
+		backing->twin = svmdk_backing_find(dev, backing->bdev, backing->sb);
 }
 
 /**
@@ -139,7 +190,7 @@ blk_status_t svmdk_backing_flush_all(struct svmdk_device *dev)
 	blk_status_t status = BLK_STS_OK;
 
 	init_completion(&wait.done);
-	list_for_each_entry(backing, &dev->backings, list) {
+	list_for_each_entry_lockless(backing, &dev->backings, list) {
 		backing->flush_bio.bi_private = NULL;
 		if (!xchg(&backing->dirty, 0))
 			continue;
@@ -152,7 +203,7 @@ blk_status_t svmdk_backing_flush_all(struct svmdk_device *dev)
 	if (!atomic_dec_and_test(&wait.pending))
 		wait_for_completion_io(&wait.done);
 
-	list_for_each_entry(backing, &dev->backings, list) {
+	list_for_each_entry_lockless(backing, &dev->backings, list) {
 		if (!backing->flush_bio.bi_private)
 			continue;
 		if (backing->flush_bio.bi_status) {

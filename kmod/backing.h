@@ -16,6 +16,7 @@ struct svmdk_device;
  * struct svmdk_backing - a backing device: what extents of a disk lie on
  * @list: in svmdk_device.backings
  * @dev: the disk above
+ * @twin: of a growth's: the disk's record of the same
  * @bdev: the block device; NULL where a file system has none, or many
  * @sb: the file system on it whose files are the extents; NULL where the
  *	block device itself is the extent
@@ -36,6 +37,7 @@ struct svmdk_device;
 struct svmdk_backing {
 	struct list_head list;
 	struct svmdk_device *dev;
+	struct svmdk_backing *twin;
 	struct block_device *bdev;
 	struct super_block *sb;
 	dev_t devt;
@@ -53,6 +55,8 @@ struct svmdk_backing {
 
 struct svmdk_backing *svmdk_backing_get(struct svmdk_device *dev, struct block_device *bdev,
 					struct super_block *sb);
+void svmdk_backing_find_twins(struct svmdk_device *dev, struct svmdk_device *growth);
+void svmdk_backing_adopt(struct svmdk_device *dev, struct svmdk_device *growth);
 void svmdk_backing_free_all(struct svmdk_device *dev);
 void svmdk_backing_park(struct svmdk_backing *backing, struct bio *bio);
 blk_status_t svmdk_backing_flush_all(struct svmdk_device *dev);

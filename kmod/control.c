@@ -7,6 +7,7 @@
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/pagemap.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -22,19 +23,21 @@
 #define SVMDK_NEW_EXTENT_SIZE_0		40
 #define SVMDK_SET_RUNS_SIZE_0		32
 #define SVMDK_COMMIT_SIZE_0		40
-#define SVMDK_DETACH_SIZE_0		32
+#define SVMDK_DETACH_SIZE_0		40
 #define SVMDK_STATUS_SIZE_0		152
 #define SVMDK_EXTENTS_SIZE_0		32
-#define SVMDK_EXTENT_INFO_SIZE_0	56
+#define SVMDK_EXTENT_INFO_SIZE_0	64
 /* clang-format on */
 
 /* Extents are described by so many at a time. */
 #define SVMDK_INFO_CHUNK 64
 
+#define SVMDK_MAX_DIRTY_BYTES (SVMDK_MAX_EXTENTS / 8)
+
 /**
  * struct svmdk_control - an open control file
  * @lock: held by each call that builds
- * @dev: the device that is being built, or NULL; guarded by @lock
+ * @dev: the device or growth that is being built, or NULL; guarded by @lock
  */
 struct svmdk_control {
 	struct mutex lock;
@@ -60,10 +63,16 @@ static int svmdk_copy_out(void __user *to, const void *arg, size_t size, u32 use
 	return copy_to_user(to, arg, min_t(size_t, size, user_size)) ? -EFAULT : 0;
 }
 
-/* One whose commit failed late has its table, and can only be abandoned. */
+/* What cannot be undone is not begun where its answer has no place to go. */
+static int svmdk_try_out(void __user *to, u32 user_size)
+{
+	return fault_in_safe_writeable(to, user_size) ? -EFAULT : 0;
+}
+
+/* One whose commit failed late has used up its runs, and can only be abandoned. */
 static bool svmdk_control_is_building(const struct svmdk_control *control)
 {
-	return control->dev && !rcu_access_pointer(control->dev->table);
+	return control->dev && !control->dev->built;
 }
 
 static long svmdk_control_version(struct svmdk_control *control, void __user *user)
@@ -92,12 +101,15 @@ static long svmdk_control_create(struct svmdk_control *control, void __user *use
 		return err;
 	if (arg.abi != SVMDK_ABI_VERSION)
 		return -EPROTO;
-	if (arg.pad || (arg.flags & ~SVMDK_CREATE_RDONLY) || arg.index < -1 ||
+	if (arg.pad || (arg.flags & ~(SVMDK_CREATE_RDONLY | SVMDK_CREATE_GROW)) || arg.index < -1 ||
 	    strnlen(arg.name, sizeof(arg.name)) == sizeof(arg.name))
+		return -EINVAL;
+	if ((arg.flags & SVMDK_CREATE_GROW) && (arg.flags != SVMDK_CREATE_GROW || arg.index < 0 ||
+						arg.descriptor_fd != -1 || *arg.name))
 		return -EINVAL;
 	if (control->dev)
 		return -EBUSY;
-	dev = svmdk_device_create(&arg);
+	dev = arg.flags & SVMDK_CREATE_GROW ? svmdk_grow_begin(&arg) : svmdk_device_create(&arg);
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
 	control->dev = dev;
@@ -177,12 +189,38 @@ static long svmdk_control_commit(struct svmdk_control *control, void __user *use
 	err = svmdk_copy_in(&arg, sizeof(arg), SVMDK_COMMIT_SIZE_0, user, &user_size);
 	if (err)
 		return err;
-	if (!svmdk_control_is_building(control) || arg.flags || arg.pad)
+	if (!svmdk_control_is_building(control))
 		return -EINVAL;
-	err = svmdk_device_commit(control->dev, &arg);
+	if (arg.flags & SVMDK_COMMIT_DESCRIPTOR ?
+		    arg.flags != SVMDK_COMMIT_DESCRIPTOR || !control->dev->grows :
+		    arg.flags || arg.descriptor_fd)
+		return -EINVAL;
+	err = svmdk_try_out(user, user_size);
+	if (err)
+		return err;
+	err = control->dev->grows ? svmdk_grow_commit(control->dev, &arg) :
+				    svmdk_device_commit(control->dev, &arg);
 	if (!err)
 		control->dev = NULL;
 	return svmdk_copy_out(user, &arg, sizeof(arg), user_size) ?: err;
+}
+
+static int svmdk_control_detach_device(struct svmdk_device *dev, struct svmdk_ioc_detach *arg)
+{
+	u8 *dirty = NULL;
+	int err;
+
+	if (arg->dirty_size) {
+		dirty = kvzalloc(arg->dirty_size, GFP_KERNEL_ACCOUNT);
+		if (!dirty)
+			return -ENOMEM;
+	}
+	err = svmdk_device_detach(dev, arg, dirty);
+	/* One that stays has left it all zero: it says nothing. */
+	if (copy_to_user(u64_to_user_ptr(arg->dirty), dirty, arg->dirty_size))
+		err = err ?: -EFAULT;
+	kvfree(dirty);
+	return err;
 }
 
 static long svmdk_control_detach(struct svmdk_control *control, void __user *user)
@@ -195,15 +233,20 @@ static long svmdk_control_detach(struct svmdk_control *control, void __user *use
 	err = svmdk_copy_in(&arg, sizeof(arg), SVMDK_DETACH_SIZE_0, user, &user_size);
 	if (err)
 		return err;
-	if (arg.pad || (arg.flags & ~SVMDK_DETACH_LAZY))
+	if (arg.flags & ~SVMDK_DETACH_LAZY)
 		return -EINVAL;
+	arg.dirty_size = arg.dirty ? min(arg.dirty_size, SVMDK_MAX_DIRTY_BYTES) : 0;
+	err = svmdk_try_out(user, user_size) ?:
+		      svmdk_try_out(u64_to_user_ptr(arg.dirty), arg.dirty_size);
+	if (err)
+		return err;
 	arg.openers = 0;
 	arg.deferred = 0;
 	arg.written = 0;
 	dev = svmdk_device_get(arg.index, false);
 	if (!dev)
 		return -ENODEV;
-	err = svmdk_device_detach(dev, &arg);
+	err = svmdk_control_detach_device(dev, &arg);
 	svmdk_device_put(dev);
 	return svmdk_copy_out(user, &arg, sizeof(arg), user_size) ?: err;
 }
@@ -236,34 +279,54 @@ static long svmdk_control_status(struct svmdk_control *control, void __user *use
 	return svmdk_copy_out(user, &arg, sizeof(arg), user_size);
 }
 
-/* As many as there are, up to @nr; none where the device is going. */
-static int svmdk_control_collect(struct svmdk_device *dev, u64 first, u32 nr,
+/* As many as there are, up to @nr. */
+static int svmdk_control_collect(struct svmdk_device *dev, u64 first, u32 nr, bool clean,
 				 struct svmdk_extent_info *infos)
 {
 	struct svmdk_extent *extent;
 	u32 i = 0;
 
 	mutex_lock(&dev->lock);
-	if (dev->state == SVMDK_LIVE) {
-		for (; i < nr; i++) {
-			extent = xa_load(&dev->extents, first + i);
-			if (!extent)
-				break;
-			svmdk_extent_info(extent, &infos[i]);
-		}
+	if (dev->state != SVMDK_LIVE) {
+		mutex_unlock(&dev->lock);
+		return -ENODEV;
+	}
+	for (; i < nr; i++) {
+		extent = xa_load(&dev->extents, first + i);
+		if (!extent)
+			break;
+		svmdk_extent_info(extent, &infos[i]);
+		if (clean)
+			svmdk_extent_clean(extent);
 	}
 	mutex_unlock(&dev->lock);
 	return i;
 }
 
+/* Nobody was told that these were dirty, so they still are. */
+static void svmdk_control_undo_clean(struct svmdk_device *dev, u64 first, u32 nr)
+{
+	struct svmdk_extent *extent;
+	u32 i;
+
+	mutex_lock(&dev->lock);
+	for (i = 0; dev->state == SVMDK_LIVE && i < nr; i++) {
+		extent = xa_load(&dev->extents, first + i);
+		if (extent && READ_ONCE(extent->written))
+			svmdk_extent_mark_written(extent);
+	}
+	mutex_unlock(&dev->lock);
+}
+
 /* In chunks: memory of the caller is not written to with the lock held. */
 static int svmdk_control_copy_infos(struct svmdk_device *dev, struct svmdk_ioc_extents *arg)
 {
+	bool clean = arg->flags & SVMDK_EXTENTS_CLEAN;
 	void __user *user = u64_to_user_ptr(arg->infos);
 	struct svmdk_extent_info *infos;
 	u32 room = arg->nr;
 	int err = 0;
-	u32 nr, i;
+	int nr, i;
 
 	infos = kmalloc_array(SVMDK_INFO_CHUNK, sizeof(*infos), GFP_KERNEL);
 	if (!infos)
@@ -271,11 +334,17 @@ static int svmdk_control_copy_infos(struct svmdk_device *dev, struct svmdk_ioc_e
 	arg->nr = 0;
 	do {
 		nr = min_t(u32, room - arg->nr, SVMDK_INFO_CHUNK);
-		nr = svmdk_control_collect(dev, (u64)arg->first + arg->nr, nr, infos);
+		nr = svmdk_control_collect(dev, (u64)arg->first + arg->nr, nr, clean, infos);
+		if (nr < 0) {
+			err = nr;
+			break;
+		}
 		for (i = 0; i < nr && !err; i++, user += arg->info_size)
 			err = svmdk_copy_out(user, &infos[i], sizeof(*infos), arg->info_size);
 		arg->nr += nr;
 	} while (nr && !err);
+	if (err && clean)
+		svmdk_control_undo_clean(dev, arg->first, arg->nr);
 	kfree(infos);
 	return err;
 }
@@ -290,7 +359,7 @@ static long svmdk_control_extents(struct svmdk_control *control, void __user *us
 	err = svmdk_copy_in(&arg, sizeof(arg), SVMDK_EXTENTS_SIZE_0, user, &user_size);
 	if (err)
 		return err;
-	if (arg.pad || arg.info_size < SVMDK_EXTENT_INFO_SIZE_0)
+	if ((arg.flags & ~SVMDK_EXTENTS_CLEAN) || arg.info_size < SVMDK_EXTENT_INFO_SIZE_0)
 		return -EINVAL;
 	if (arg.info_size > PAGE_SIZE)
 		return -E2BIG;
@@ -367,7 +436,9 @@ static int svmdk_control_release(struct inode *inode, struct file *file)
 {
 	struct svmdk_control *control = file->private_data;
 
-	if (control->dev)
+	if (control->dev && control->dev->grows)
+		svmdk_grow_abandon(control->dev);
+	else if (control->dev)
 		svmdk_device_abandon(control->dev);
 	kfree(control);
 	return 0;

@@ -79,8 +79,21 @@ static void svmdk_device_release(struct svmdk_device *dev)
 	module_put(THIS_MODULE);
 }
 
+/* Bit i % 8 of byte i / 8 for each extent, as the ABI has it on any machine. */
+static void svmdk_device_fill_dirty(struct svmdk_device *dev, u8 *dirty, size_t bytes)
+{
+	struct svmdk_extent *extent;
+	unsigned long i;
+
+	xa_for_each_range(&dev->extents, i, extent, 0, bytes * BITS_PER_BYTE - 1) {
+		if (extent->written & SVMDK_WRITTEN_DIRTY)
+			dirty[i / BITS_PER_BYTE] |= 1U << (i % BITS_PER_BYTE);
+		cond_resched();
+	}
+}
+
 /* The disk goes, with all that was written to it safe; nobody has it open. */
-static int svmdk_device_remove(struct svmdk_device *dev)
+static int svmdk_device_remove(struct svmdk_device *dev, u8 *dirty, size_t dirty_bytes)
 {
 	blk_status_t status;
 
@@ -90,13 +103,15 @@ static int svmdk_device_remove(struct svmdk_device *dev)
 	if (status)
 		pr_err("%s: the last flush failed: what was written may not be on stable storage\n",
 		       dev->disk->disk_name);
+	if (dirty_bytes)
+		svmdk_device_fill_dirty(dev, dirty, dirty_bytes);
 	svmdk_device_release(dev);
 	return blk_status_to_errno(status);
 }
 
 static void svmdk_device_remove_work(struct work_struct *work)
 {
-	svmdk_device_remove(container_of(work, struct svmdk_device, remove_work));
+	svmdk_device_remove(container_of(work, struct svmdk_device, remove_work), NULL, 0);
 }
 
 static int svmdk_open(struct gendisk *disk, blk_mode_t mode)
@@ -150,7 +165,14 @@ static int svmdk_device_reserve_index(struct svmdk_device *dev, s32 index)
 	return err == -EBUSY ? -EEXIST : err;
 }
 
-static struct svmdk_device *svmdk_device_alloc(const struct svmdk_ioc_create *arg)
+/**
+ * svmdk_device_alloc - the memory of a device, or of a growth
+ * @arg: see SVMDK_IOC_CREATE
+ *
+ * Context: may sleep. Returns NULL when there is none; else svmdk_device_put()
+ * frees it.
+ */
+struct svmdk_device *svmdk_device_alloc(const struct svmdk_ioc_create *arg)
 {
 	struct svmdk_device *dev = kzalloc(sizeof(*dev), GFP_KERNEL_ACCOUNT);
 
@@ -170,6 +192,25 @@ static struct svmdk_device *svmdk_device_alloc(const struct svmdk_ioc_create *ar
 }
 
 /**
+ * svmdk_device_get_descriptor - the open file that a caller means by a descriptor
+ * @fd: of the caller
+ *
+ * Context: may sleep. Returns an ERR_PTR: -EBADF; -EINVAL for what is no file,
+ * as our own control file, which would then never be closed again.
+ */
+struct file *svmdk_device_get_descriptor(int fd)
+{
+	struct file *file = fget(fd);
+
+	if (!file)
+		return ERR_PTR(-EBADF);
+	if (S_ISREG(file_inode(file)->i_mode) && (file->f_mode & FMODE_READ))
+		return file;
+	fput(file);
+	return ERR_PTR(-EINVAL);
+}
+
+/**
  * svmdk_device_create - begin a device
  * @arg: see SVMDK_IOC_CREATE; its form is checked already
  *
@@ -182,16 +223,10 @@ struct svmdk_device *svmdk_device_create(const struct svmdk_ioc_create *arg)
 
 	if (!dev)
 		return ERR_PTR(-ENOMEM);
-	dev->descriptor = fget(arg->descriptor_fd);
-	if (!dev->descriptor) {
-		err = -EBADF;
+	dev->descriptor = svmdk_device_get_descriptor(arg->descriptor_fd);
+	if (IS_ERR(dev->descriptor)) {
+		err = PTR_ERR(dev->descriptor);
 		goto err_put;
-	}
-	/* Not our own control file, which would never be closed again. */
-	if (!S_ISREG(file_inode(dev->descriptor)->i_mode) ||
-	    !(dev->descriptor->f_mode & FMODE_READ)) {
-		err = -EINVAL;
-		goto err_fput;
 	}
 	err = svmdk_device_reserve_index(dev, arg->index);
 	if (err)
@@ -232,15 +267,13 @@ void svmdk_device_abandon(struct svmdk_device *dev)
 	svmdk_device_release(dev);
 }
 
-static int svmdk_device_add_disk(struct svmdk_device *dev)
+static int svmdk_device_add_disk(struct svmdk_device *dev, struct queue_limits *lim)
 {
-	struct queue_limits lim;
 	struct gendisk *disk;
 	int err;
 
-	svmdk_device_limits(dev, &lim);
-	dev->logical_block = lim.logical_block_size;
-	disk = blk_alloc_disk(&lim, NUMA_NO_NODE);
+	dev->logical_block = lim->logical_block_size;
+	disk = blk_alloc_disk(lim, NUMA_NO_NODE);
 	if (IS_ERR(disk))
 		return PTR_ERR(disk);
 	snprintf(disk->disk_name, sizeof(disk->disk_name), "svmdk%u", dev->index);
@@ -264,8 +297,14 @@ static int svmdk_device_add_disk(struct svmdk_device *dev)
 	return err;
 }
 
-/* The extent that does not fit the disk's logical block, or ~0. */
-static u32 svmdk_device_find_misfit(struct svmdk_device *dev, unsigned int block)
+/**
+ * svmdk_device_find_misfit - an extent that does not fit a logical block
+ * @dev: a device in setup
+ * @block: the block, in bytes
+ *
+ * Context: the control file's lock is held. Returns its number, or ~0.
+ */
+u32 svmdk_device_find_misfit(struct svmdk_device *dev, unsigned int block)
 {
 	struct svmdk_extent *extent;
 	unsigned long i;
@@ -301,12 +340,12 @@ int svmdk_device_commit(struct svmdk_device *dev, struct svmdk_ioc_commit *arg)
 	if (arg->error_extent != ~0U)
 		return -EINVAL;
 
-	table = svmdk_extent_build_table(dev);
+	table = svmdk_extent_build_table(dev, NULL);
 	if (IS_ERR(table))
 		return PTR_ERR(table);
 	rcu_assign_pointer(dev->table, table);
 
-	err = svmdk_device_add_disk(dev);
+	err = svmdk_device_add_disk(dev, &lim);
 	if (err)
 		return err;
 	arg->index = dev->index;
@@ -341,10 +380,11 @@ static int svmdk_device_wait_idle(struct svmdk_device *dev, u32 timeout_ms)
  * svmdk_device_detach - end a disk
  * @dev: the device
  * @arg: in and out, see SVMDK_IOC_DETACH
+ * @dirty: the bitmap: @arg->dirty_size bytes, zeroed; set when the disk is gone
  *
  * Context: may sleep. Errors as in SVMDK_IOC_DETACH.
  */
-int svmdk_device_detach(struct svmdk_device *dev, struct svmdk_ioc_detach *arg)
+int svmdk_device_detach(struct svmdk_device *dev, struct svmdk_ioc_detach *arg, u8 *dirty)
 {
 	int err;
 
@@ -370,7 +410,7 @@ int svmdk_device_detach(struct svmdk_device *dev, struct svmdk_ioc_detach *arg)
 		return err;
 
 	arg->written = svmdk_device_written(dev);
-	return svmdk_device_remove(dev);
+	return svmdk_device_remove(dev, dirty, arg->dirty_size);
 }
 
 /**
@@ -386,7 +426,7 @@ u32 svmdk_device_written(struct svmdk_device *dev)
 	u32 written = 0;
 
 	xa_for_each(&dev->extents, i, extent) {
-		written += READ_ONCE(extent->written);
+		written += READ_ONCE(extent->written) & SVMDK_WRITTEN_EVER;
 		cond_resched();
 	}
 	return written;
@@ -396,7 +436,7 @@ u32 svmdk_device_written(struct svmdk_device *dev)
  * svmdk_device_memory - what its extents and runs take, in bytes
  * @dev: a live device
  *
- * Context: may sleep.
+ * Context: its lock is held.
  */
 u64 svmdk_device_memory(struct svmdk_device *dev)
 {

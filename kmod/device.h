@@ -36,7 +36,8 @@ enum svmdk_state {
  * struct svmdk_device - one disk
  *
  * What has no lock named beside it is set up before the disk is live and
- * stays as it is until it is gone.
+ * stays as it is until it is gone. The table that a bio has found stays too:
+ * it goes after an RCU grace period.
  */
 struct svmdk_device {
 	/* Read for each bio; nothing in this cache line is written meanwhile. */
@@ -52,17 +53,23 @@ struct svmdk_device {
 	u32 logical_block; /* bytes */
 	bool read_only;
 	char name[SVMDK_NAME_LEN];
-	struct file *descriptor;
 
+	/* These change when a live disk grows, with lock held: see grow.c. */
+	struct file *descriptor;
 	u64 sectors;
 	u32 nr_extents;
 	u32 nr_mapped;
 	struct xarray extents; /* struct svmdk_extent, by number */
 	struct list_head sources;
-	struct list_head backings;
+	struct list_head backings; /* Only grows; flushes walk it without lock. */
+
+	struct svmdk_device *grows; /* This is no disk, but the growth of that one. */
+	u32 first_extent; /* Of a growth, its first; else 0. */
+	bool built; /* Its extents' runs are used up for a table. */
 
 	struct mutex lock;
 	enum svmdk_state state; /* Protected by lock. */
+	bool growing; /* Another one grows it. Protected by lock. */
 	u32 openers; /* Protected by lock. */
 	bool lazy; /* Goes at the last close. Protected by lock. */
 	wait_queue_head_t idle; /* Woken when openers falls to zero. */
@@ -79,18 +86,26 @@ struct svmdk_device {
 	struct work_struct flush_work;
 };
 
+struct svmdk_device *svmdk_device_alloc(const struct svmdk_ioc_create *arg);
+struct file *svmdk_device_get_descriptor(int fd);
+u32 svmdk_device_find_misfit(struct svmdk_device *dev, unsigned int block);
 struct svmdk_device *svmdk_device_create(const struct svmdk_ioc_create *arg);
 void svmdk_device_abandon(struct svmdk_device *dev);
 int svmdk_device_commit(struct svmdk_device *dev, struct svmdk_ioc_commit *arg);
 struct svmdk_device *svmdk_device_get(u32 index, bool next);
 void svmdk_device_put(struct svmdk_device *dev);
-int svmdk_device_detach(struct svmdk_device *dev, struct svmdk_ioc_detach *arg);
+int svmdk_device_detach(struct svmdk_device *dev, struct svmdk_ioc_detach *arg, u8 *dirty);
 int svmdk_device_status(struct svmdk_device *dev, struct svmdk_ioc_status *arg);
 u32 svmdk_device_written(struct svmdk_device *dev);
 u64 svmdk_device_memory(struct svmdk_device *dev);
 
 int __init svmdk_device_init(void);
 void svmdk_device_exit(void);
+
+/* grow.c */
+struct svmdk_device *svmdk_grow_begin(const struct svmdk_ioc_create *arg);
+void svmdk_grow_abandon(struct svmdk_device *growth);
+int svmdk_grow_commit(struct svmdk_device *growth, struct svmdk_ioc_commit *arg);
 
 /* limits.c */
 void svmdk_device_limits(struct svmdk_device *dev, struct queue_limits *lim);

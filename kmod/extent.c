@@ -412,19 +412,35 @@ static int svmdk_extent_fill_table(struct svmdk_table *table, struct svmdk_exten
 	return 0;
 }
 
+static int svmdk_extent_copy_table(struct svmdk_table *table, const struct svmdk_table *from)
+{
+	const struct svmdk_segment *segment;
+	int err;
+
+	for (segment = from->segment; segment < from->segment + from->nr; segment++) {
+		err = svmdk_table_add(table, segment[1].start - segment->start, segment->source,
+				      segment->extent);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 /**
  * svmdk_extent_build_table - the table of a disk, from all its extents
- * @dev: the disk, its extents settled
+ * @dev: the disk, or a growth, its extents settled
+ * @before: the table that they go to the end of, or NULL
  *
  * Context: may sleep; the control file's lock is held. Returns an ERR_PTR:
  * -ENODATA where there are no extents, -EFBIG, -ENOMEM.
  */
-struct svmdk_table *svmdk_extent_build_table(struct svmdk_device *dev)
+struct svmdk_table *svmdk_extent_build_table(struct svmdk_device *dev,
+					     const struct svmdk_table *before)
 {
+	u64 nr = before ? before->nr : 0;
 	struct svmdk_extent *extent;
 	struct svmdk_table *table;
 	unsigned long i;
-	u64 nr = 0;
 	int err = 0;
 
 	xa_for_each(&dev->extents, i, extent)
@@ -435,6 +451,10 @@ struct svmdk_table *svmdk_extent_build_table(struct svmdk_device *dev)
 	if (!table)
 		return ERR_PTR(-ENOMEM);
 
+	if (before)
+		err = svmdk_extent_copy_table(table, before);
+	if (err)
+		goto err_free;
 	xa_for_each(&dev->extents, i, extent) {
 		err = svmdk_extent_fill_table(table, extent);
 		if (err)
@@ -448,6 +468,7 @@ struct svmdk_table *svmdk_extent_build_table(struct svmdk_device *dev)
 		kvfree(extent->runs);
 		extent->runs = NULL;
 	}
+	dev->built = true;
 	return table;
 
 err_free:
@@ -464,6 +485,8 @@ err_free:
  */
 void svmdk_extent_info(const struct svmdk_extent *extent, struct svmdk_extent_info *info)
 {
+	const u8 written = READ_ONCE(extent->written);
+
 	*info = (struct svmdk_extent_info){
 		.start = extent->start,
 		.sectors = extent->sectors,
@@ -472,7 +495,8 @@ void svmdk_extent_info(const struct svmdk_extent *extent, struct svmdk_extent_in
 		.flags = extent->flags,
 		.way = extent->way,
 		.reason = extent->reason,
-		.written = READ_ONCE(extent->written),
+		.written = written & SVMDK_WRITTEN_EVER,
+		.dirty = !!(written & SVMDK_WRITTEN_DIRTY),
 		.runs = max(extent->nr_runs, 1U),
 	};
 	if (extent->backing) {

@@ -15,6 +15,10 @@ struct svmdk_device;
 struct svmdk_segment;
 struct svmdk_source;
 
+/* svmdk_extent.written */
+#define SVMDK_WRITTEN_EVER 1 /* since the disk was attached */
+#define SVMDK_WRITTEN_DIRTY 2 /* since attach or SVMDK_EXTENTS_CLEAN */
+
 /**
  * struct svmdk_extent - one extent of a disk
  * @source: the file or block device; NULL for zeroes and no access
@@ -33,8 +37,8 @@ struct svmdk_source;
  * @flags: SVMDK_EXTENT_*
  * @read_only: a write fails: the line says so, or the disk is read-only
  * @direct: the file way uses direct I/O
- * @written: a write was begun since the disk was attached. Set once, so that
- *	writes after the first only read it.
+ * @written: SVMDK_WRITTEN_* bits. Set when a write begins and, for the sake of
+ *	svmdk_extent_clean(), when it ends; writes after the first only read it.
  */
 struct svmdk_extent {
 	struct svmdk_source *source;
@@ -52,20 +56,33 @@ struct svmdk_extent {
 	u8 flags;
 	bool read_only;
 	bool direct;
-	bool written;
+	u8 written;
 };
 
 static inline void svmdk_extent_mark_written(struct svmdk_extent *extent)
 {
-	if (!READ_ONCE(extent->written))
-		WRITE_ONCE(extent->written, true);
+	const u8 all = SVMDK_WRITTEN_EVER | SVMDK_WRITTEN_DIRTY;
+
+	if (READ_ONCE(extent->written) != all)
+		WRITE_ONCE(extent->written, all);
+}
+
+/*
+ * A write that found the extent dirty just before this is not lost: it says so
+ * again when it completes.
+ */
+static inline void svmdk_extent_clean(struct svmdk_extent *extent)
+{
+	if (READ_ONCE(extent->written))
+		WRITE_ONCE(extent->written, SVMDK_WRITTEN_EVER);
 }
 
 int svmdk_extent_add(struct svmdk_device *dev, struct svmdk_new_extent *arg, s32 *holder);
 void svmdk_extent_drop_from(struct svmdk_device *dev, u32 first);
 int svmdk_extent_set_runs(struct svmdk_device *dev, const struct svmdk_ioc_set_runs *arg);
 int svmdk_extent_settle(struct svmdk_device *dev, u32 *error_extent);
-struct svmdk_table *svmdk_extent_build_table(struct svmdk_device *dev);
+struct svmdk_table *svmdk_extent_build_table(struct svmdk_device *dev,
+					     const struct svmdk_table *before);
 void svmdk_extent_info(const struct svmdk_extent *extent, struct svmdk_extent_info *info);
 
 #endif /* _SVMDK_EXTENT_H */

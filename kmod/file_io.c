@@ -66,6 +66,7 @@ static void svmdk_cmd_finish(struct svmdk_cmd *cmd, long ret)
 	if (ret < 0)
 		bio->bi_status = errno_to_blk_status(ret);
 	if (op_is_write(bio_op(bio))) {
+		svmdk_extent_mark_written(cmd->extent);
 		svmdk_source_unsync(cmd->extent->source);
 		svmdk_backing_end_write(cmd->extent->backing);
 	}
@@ -190,6 +191,11 @@ void svmdk_file_submit(struct svmdk_device *dev, struct svmdk_extent *extent, st
 	bool write = op_is_write(bio_op(bio));
 	struct svmdk_cmd *cmd;
 
+	/* Of extents that came with a growth; whoever asks writes zeroes himself. */
+	if (unlikely(bio_op(bio) == REQ_OP_WRITE_ZEROES)) {
+		svmdk_bio_fail(bio, BLK_STS_NOTSUPP);
+		return;
+	}
 	/* A worker that waited for the thaw would soon keep all others from their work. */
 	if (write && !svmdk_backing_begin_bio(extent->backing, bio))
 		return;

@@ -135,6 +135,7 @@ static void svmdk_write_end_io(struct bio *bio)
 	/* Failed or not: part of it may have reached the disk. */
 	if (!READ_ONCE(backing->dirty))
 		WRITE_ONCE(backing->dirty, 1);
+	svmdk_extent_mark_written(hook->extent);
 	if (!source->claim)
 		svmdk_source_touch(source);
 	svmdk_backing_end_write(backing);

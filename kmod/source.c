@@ -176,7 +176,7 @@ static int svmdk_source_claim(struct svmdk_source *source)
 	blk_mode_t mode = BLK_OPEN_READ | (source->writable ? BLK_OPEN_WRITE : 0);
 	struct file *claim;
 
-	claim = bdev_file_open_by_dev(devt, mode, source->writable ? source->dev : NULL, NULL);
+	claim = bdev_file_open_by_dev(devt, mode, source->writable ? source : NULL, NULL);
 	if (IS_ERR(claim))
 		return PTR_ERR(claim);
 	if (source->claim)
@@ -355,6 +355,27 @@ struct svmdk_source *svmdk_source_get(struct svmdk_device *dev, struct file *fil
 		return svmdk_source_new(dev, file, write, io, holder);
 	err = svmdk_source_join(source, file, write, io, holder);
 	return err ? ERR_PTR(err) : source;
+}
+
+/**
+ * svmdk_source_adopt - the files of a growth become the disk's
+ * @dev: the disk
+ * @growth: its growth
+ *
+ * Context: the disk's lock is held.
+ */
+void svmdk_source_adopt(struct svmdk_device *dev, struct svmdk_device *growth)
+{
+	struct svmdk_source *source;
+
+	mutex_lock(&svmdk_sources_lock);
+	list_for_each_entry(source, &growth->sources, list) {
+		source->dev = dev;
+		if (source->backing->twin)
+			source->backing = source->backing->twin;
+	}
+	mutex_unlock(&svmdk_sources_lock);
+	list_splice_tail_init(&growth->sources, &dev->sources);
 }
 
 /**

@@ -59,6 +59,7 @@ struct svmdk_source {
 bool svmdk_source_fs_is_safe(const struct super_block *sb);
 struct svmdk_source *svmdk_source_get(struct svmdk_device *dev, struct file *file, bool write,
 				      u32 io, s32 *holder);
+void svmdk_source_adopt(struct svmdk_device *dev, struct svmdk_device *growth);
 void svmdk_source_put(struct svmdk_source *source);
 void svmdk_source_unpin(struct svmdk_source *source, u8 reason);
 void svmdk_source_touch(struct svmdk_source *source);

@@ -26,9 +26,13 @@ static DEVICE_ATTR_RO(name);
 
 static ssize_t descriptor_show(struct device *device, struct device_attribute *attr, char *page)
 {
-	char *path = file_path(svmdk_from_dev(device)->descriptor, page, PAGE_SIZE - 1);
+	struct svmdk_device *dev = svmdk_from_dev(device);
 	size_t length;
+	char *path;
 
+	mutex_lock(&dev->lock);
+	path = file_path(dev->descriptor, page, PAGE_SIZE - 1);
+	mutex_unlock(&dev->lock);
 	if (IS_ERR(path))
 		return PTR_ERR(path);
 	length = strlen(path);
@@ -71,7 +75,13 @@ static DEVICE_ATTR_RO(io_mode);
 
 static ssize_t memory_show(struct device *device, struct device_attribute *attr, char *page)
 {
-	return sysfs_emit(page, "%llu\n", svmdk_device_memory(svmdk_from_dev(device)));
+	struct svmdk_device *dev = svmdk_from_dev(device);
+	u64 memory;
+
+	mutex_lock(&dev->lock);
+	memory = svmdk_device_memory(dev);
+	mutex_unlock(&dev->lock);
+	return sysfs_emit(page, "%llu\n", memory);
 }
 static DEVICE_ATTR_RO(memory);
 

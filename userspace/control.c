@@ -150,14 +150,39 @@ int control_commit(int control, struct svmdk_ioc_commit *answer)
 	return call(control, SVMDK_IOC_COMMIT, answer);
 }
 
-int control_detach(int control, uint32_t index, uint32_t flags, uint32_t timeout_ms,
-		   struct svmdk_ioc_detach *answer)
+int control_grow(int control, uint32_t index)
+{
+	struct svmdk_ioc_create create = {
+		.size = sizeof(create),
+		.abi = SVMDK_ABI_VERSION,
+		.flags = SVMDK_CREATE_GROW,
+		.index = index,
+		.descriptor_fd = -1,
+	};
+
+	return call(control, SVMDK_IOC_CREATE, &create);
+}
+
+int control_commit_growth(int control, int descriptor_fd, struct svmdk_ioc_commit *answer)
+{
+	*answer = (struct svmdk_ioc_commit){
+		.size = sizeof(*answer),
+		.flags = SVMDK_COMMIT_DESCRIPTOR,
+		.descriptor_fd = descriptor_fd,
+	};
+	return call(control, SVMDK_IOC_COMMIT, answer);
+}
+
+int control_detach(int control, uint32_t index, uint32_t flags, uint32_t timeout_ms, uint8_t *dirty,
+		   uint32_t dirty_size, struct svmdk_ioc_detach *answer)
 {
 	*answer = (struct svmdk_ioc_detach){
 		.size = sizeof(*answer),
 		.index = index,
 		.flags = flags,
 		.timeout_ms = timeout_ms,
+		.dirty_size = dirty_size,
+		.dirty = (uintptr_t)dirty,
 	};
 	return call(control, SVMDK_IOC_DETACH, answer);
 }
@@ -243,8 +268,8 @@ int control_find_device(int control, const struct stat *st, const char *path, st
 	return code;
 }
 
-int control_extents(int control, const struct device *device, struct svmdk_extent_info **infos,
-		    uint32_t *nr)
+static int ask_extents(int control, const struct device *device, uint32_t flags,
+		       struct svmdk_extent_info **infos, uint32_t *nr)
 {
 	const uint32_t all = device->status.extents;
 
@@ -259,6 +284,7 @@ int control_extents(int control, const struct device *device, struct svmdk_exten
 			.first = *nr,
 			.nr = all - *nr,
 			.info_size = sizeof(**infos),
+			.flags = flags,
 			.infos = (uintptr_t)(*infos + *nr),
 		};
 		int code = call(control, SVMDK_IOC_EXTENTS, &extents);
@@ -273,6 +299,18 @@ int control_extents(int control, const struct device *device, struct svmdk_exten
 		*nr += extents.nr;
 	}
 	return 0;
+}
+
+int control_extents(int control, const struct device *device, struct svmdk_extent_info **infos,
+		    uint32_t *nr)
+{
+	return ask_extents(control, device, 0, infos, nr);
+}
+
+int control_extents_clean(int control, const struct device *device,
+			  struct svmdk_extent_info **infos, uint32_t *nr)
+{
+	return ask_extents(control, device, SVMDK_EXTENTS_CLEAN, infos, nr);
 }
 
 const char *device_node(const struct device *device, char node[DEVICE_NODE_LEN])

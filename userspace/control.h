@@ -68,15 +68,37 @@ int control_set_runs(int control, uint32_t extent, const struct svmdk_run *runs,
 int control_commit(int control, struct svmdk_ioc_commit *answer);
 
 /**
+ * control_grow() - begin to make a device larger
+ * @control: the control node; what is added to it from here on is undone when
+ *	it is closed before control_commit_growth()
+ * @index: the N of svmdkN
+ *
+ * -EBUSY when another one does so already, -ENODEV when there is no such.
+ */
+int control_grow(int control, uint32_t index);
+
+/**
+ * control_commit_growth() - give the device its new size
+ * @control: the control node, on which it was begun
+ * @descriptor_fd: the descriptor that names all its extents now. The device
+ *	keeps this open file, and the lock on it, in place of the last one.
+ * @answer: filled, also on failure
+ */
+int control_commit_growth(int control, int descriptor_fd, struct svmdk_ioc_commit *answer);
+
+/**
  * control_detach() - detach a device
  * @control: the control node
  * @index: the N of svmdkN
  * @flags: SVMDK_DETACH_*
  * @timeout_ms: how long to wait for the last user to close it
+ * @dirty: when the disk is gone, bit i % 8 of byte i / 8 says whether extent i
+ *	was dirty at the end; may be NULL
+ * @dirty_size: bytes of room there
  * @answer: filled, also on failure
  */
-int control_detach(int control, uint32_t index, uint32_t flags, uint32_t timeout_ms,
-		   struct svmdk_ioc_detach *answer);
+int control_detach(int control, uint32_t index, uint32_t flags, uint32_t timeout_ms, uint8_t *dirty,
+		   uint32_t dirty_size, struct svmdk_ioc_detach *answer);
 
 /**
  * struct device - what the driver says of an attached device
@@ -133,6 +155,21 @@ int control_find_device(int control, const struct stat *st, const char *path,
  */
 int control_extents(int control, const struct device *device, struct svmdk_extent_info **infos,
 		    uint32_t *nr);
+
+/**
+ * control_extents_clean() - ask for the extents, and take them for clean from here on
+ * @control: the control node
+ * @device: which
+ * @infos: as for control_extents(); @dirty of each is what it was before
+ * @nr: set to how many
+ *
+ * What is written from here on is dirty again, and so is what is being written
+ * meanwhile, when that completes. The driver forgets what it tells here: a
+ * caller that is killed before it has written that down would lose it. So
+ * write down first, on stable storage, that every extent may have changed.
+ */
+int control_extents_clean(int control, const struct device *device,
+			  struct svmdk_extent_info **infos, uint32_t *nr);
 
 /**
  * device_is_descriptor() - whether a device was attached from this very file

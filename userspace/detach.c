@@ -92,7 +92,8 @@ struct detach {
 
 static int ask_driver(struct detach *d, uint32_t flags, uint32_t timeout_ms)
 {
-	return control_detach(d->control, d->device->status.index, flags, timeout_ms, &d->answer);
+	return control_detach(d->control, d->device->status.index, flags, timeout_ms, NULL, 0,
+			      &d->answer);
 }
 
 static void say_who_uses(const struct detach *d, const struct holders *holders, int code)

@@ -21,6 +21,11 @@
  *                           after the pin, nothing can move in between.
  *   SVMDK_IOC_COMMIT        the disk appears, all at once
  *
+ * The same four calls make an attached disk larger: SVMDK_IOC_CREATE with
+ * SVMDK_CREATE_GROW begins the growth of a device, the extents that follow go
+ * to its end, and at SVMDK_IOC_COMMIT the disk has its new size, all at once.
+ * Until then nothing of the disk has changed.
+ *
  * SVMDK_IOC_DETACH, SVMDK_IOC_STATUS and SVMDK_IOC_EXTENTS name a device by
  * its index, the N of /dev/svmdkN, and work on any open control file.
  *
@@ -148,6 +153,7 @@ struct svmdk_ioc_version {
 
 /* svmdk_ioc_create.flags */
 #define SVMDK_CREATE_RDONLY (1U << 0)
+#define SVMDK_CREATE_GROW (1U << 1) /* alone: @index is the device that grows */
 
 /**
  * struct svmdk_ioc_create - SVMDK_IOC_CREATE
@@ -157,11 +163,14 @@ struct svmdk_ioc_version {
  * @index: in: the N of svmdkN, or -1 for the lowest free one
  * @descriptor_fd: in: the descriptor, open for reading. The driver keeps it
  *	open, tells its path and identity to whoever asks, and reads nothing.
+ *	With SVMDK_CREATE_GROW -1: it comes with the commit.
  * @pad: in: zero
- * @name: in: short name of the container, NUL-terminated; for udev's links
+ * @name: in: short name of the container, NUL-terminated; for udev's links.
+ *	With SVMDK_CREATE_GROW empty.
  *
- * Errors: EBUSY when this control file is building a device already, EEXIST
- * when @index is taken, EBADF, EINVAL, EPROTO, ENOMEM.
+ * Errors: EBUSY when this control file is building a device already, or the
+ * device is growing; EEXIST when @index is taken; ENODEV when there is none to
+ * grow; EBADF, EINVAL, EPROTO, ENOMEM.
  */
 struct svmdk_ioc_create {
 	__u32 size;
@@ -262,10 +271,13 @@ struct svmdk_ioc_set_runs {
 	__u32 pad;
 };
 
+/* svmdk_ioc_commit.flags */
+#define SVMDK_COMMIT_DESCRIPTOR (1U << 0) /* of a growth: @descriptor_fd is valid */
+
 /**
  * struct svmdk_ioc_commit - SVMDK_IOC_COMMIT
  * @size: in: sizeof of this structure
- * @flags: in: zero
+ * @flags: in: SVMDK_COMMIT_*
  * @index: out: the N of svmdkN
  * @logical_block: out: bytes; on EINVAL the one that @error_extent does not fit
  * @major: out: of the block device
@@ -273,11 +285,15 @@ struct svmdk_ioc_set_runs {
  * @sectors: out: size of the disk
  * @error_extent: out: the extent whose start or length is no multiple of the
  *	logical block of the disk beneath, or that cannot be mapped; or ~0
- * @pad: in: zero
+ * @descriptor_fd: in: with SVMDK_COMMIT_DESCRIPTOR the descriptor that names
+ *	all the extents now, as in struct svmdk_ioc_create; else zero
  *
  * When it returns, the disk and its partitions exist. Errors: EINVAL, nothing
  * was created or @error_extent; EOPNOTSUPP, @error_extent was to be mapped and
- * another extent of its file is not; ENODATA, no extents; ENOMEM.
+ * another extent of its file is not; ENODATA, no extents; ENOMEM. Of a growth
+ * also: ENODEV, the device has gone meanwhile; EOPNOTSUPP with @error_extent ~0,
+ * what the new extents lie on asks more of each I/O than the disk was attached
+ * with; EBADF. Where a growth fails the disk is as it was.
  */
 struct svmdk_ioc_commit {
 	__u32 size;
@@ -288,7 +304,7 @@ struct svmdk_ioc_commit {
 	__u32 minor;
 	__u64 sectors;
 	__u32 error_extent;
-	__u32 pad;
+	__s32 descriptor_fd;
 };
 
 /* svmdk_ioc_detach.flags */
@@ -303,7 +319,10 @@ struct svmdk_ioc_commit {
  * @openers: out: with EBUSY or a deferred detach, how many have it open
  * @deferred: out: 1 when SVMDK_DETACH_LAZY left it for the last close
  * @written: out: how many extents were written since attach
- * @pad: in: zero
+ * @dirty_size: in: bytes of room at @dirty; what has no room is left out
+ * @dirty: in: address of a bitmap, or 0; out: when the disk is gone, bit i % 8
+ *	of byte i / 8 is set where extent i was dirty, see struct
+ *	svmdk_extent_info. Nobody can write to it any more, so it is the last word.
  *
  * When it returns 0 and @deferred is 0 the disk is gone, everything written
  * is on stable storage, mtimes are set, and every file is released. Errors:
@@ -319,7 +338,8 @@ struct svmdk_ioc_detach {
 	__u32 openers;
 	__u32 deferred;
 	__u32 written;
-	__u32 pad;
+	__u32 dirty_size;
+	__u64 dirty;
 };
 
 /* svmdk_ioc_status.flags */
@@ -387,6 +407,8 @@ struct svmdk_ioc_status {
  * @runs: number of runs
  * @dev_major: backing block device, or 0
  * @dev_minor: as above
+ * @dirty: 1 when written since attach or since SVMDK_EXTENTS_CLEAN
+ * @pad: zero
  */
 struct svmdk_extent_info {
 	__u64 start;
@@ -400,7 +422,17 @@ struct svmdk_extent_info {
 	__u32 runs;
 	__u32 dev_major;
 	__u32 dev_minor;
+	__u32 dirty;
+	__u32 pad;
 };
+
+/*
+ * svmdk_ioc_extents.flags: each extent that is told of is clean from then on,
+ * until it is written again. A write that is under way meanwhile makes it dirty
+ * when it completes: so whoever clears, then flushes the disk, then reads an
+ * extent knows that everything he may have missed is dirty afterwards.
+ */
+#define SVMDK_EXTENTS_CLEAN (1U << 0)
 
 /**
  * struct svmdk_ioc_extents - SVMDK_IOC_EXTENTS
@@ -409,7 +441,7 @@ struct svmdk_extent_info {
  * @first: in: number of the first extent wanted
  * @nr: in: room in the array; out: how many were written to it
  * @info_size: in: sizeof(struct svmdk_extent_info) of the caller
- * @pad: in: zero
+ * @flags: in: SVMDK_EXTENTS_*
  * @infos: in: address of the array
  *
  * Errors: ENODEV.
@@ -420,7 +452,7 @@ struct svmdk_ioc_extents {
 	__u32 first;
 	__u32 nr;
 	__u32 info_size;
-	__u32 pad;
+	__u32 flags;
 	__u64 infos;
 };
 

@@ -4,7 +4,7 @@
 #
 # The driver trusts no caller: one that may not, does not speak its version,
 # or hands over what is not so, gets an error, and nothing is left behind.
-# abi.c and abi_build.c have the calls; each looks at the end whether a disk,
+# abi.c, abi_build.c and abi_grow.c have the calls; each looks at the end whether a disk,
 # a pinned file or a taken index stayed.
 
 load common
@@ -26,6 +26,10 @@ teardown_file() {
 
 abi() {
 	DISK=/job/disks/spare /job/programs/abi "$1" "$BACKING"
+}
+
+abi_grow() {
+	/job/programs/abi_grow "$1" "$BACKING"
 }
 
 abi_build() {
@@ -96,6 +100,13 @@ abi_build() {
 	abi_build wrong-runs
 }
 
+# A file system that is asked for more than it has may give less than it has.
+fill_up() {
+	head -c 8M /dev/zero >>"$1/filler" 2>/dev/null || true
+	sync
+	[ "$(stat -fc %f "$1")" = 0 ]
+}
+
 # The file's first and last block stay where they are; the one between them
 # goes elsewhere, by there being exactly one free block at each moment.
 make_holed() {
@@ -106,9 +117,7 @@ make_holed() {
 	/job/programs/abi_build shared-file "$ABOVE"
 	head -c 12288 /dev/zero >"$ABOVE/holed"
 	sync
-	head -c 8M /dev/zero >"$ABOVE/filler" 2>/dev/null || true
-	sync
-	[ "$(stat -fc %f "$ABOVE")" = 0 ]
+	eventually fill_up "$ABOVE"
 	fallocate --punch-hole --offset 4096 --length 4096 "$ABOVE/holed"
 	sync
 	head -c 4096 /dev/zero >"$ABOVE/intruder"
@@ -159,4 +168,18 @@ make_holed() {
 	exec 9>&-
 	modprobe -r svmdk
 	modprobe svmdk
+}
+
+@test "the growth of a disk is begun by one, takes its extents once, and is whole or nothing" {
+	abi_grow order
+	abi_grow abandoned
+}
+
+@test "a disk may go while it is to grow, however the calls fall" {
+	abi_grow gone-meanwhile
+	abi_grow race
+}
+
+@test "what is dirty is told once, and nothing of it is lost to a caller that cannot be told" {
+	abi_grow dirty
 }

@@ -23,7 +23,7 @@ static const struct {
 	uint32_t size;
 } calls[] = {
 	{ SVMDK_IOC_VERSION, 40 },  { SVMDK_IOC_CREATE, 88 },  { SVMDK_IOC_ADD_EXTENTS, 32 },
-	{ SVMDK_IOC_SET_RUNS, 32 }, { SVMDK_IOC_COMMIT, 40 },  { SVMDK_IOC_DETACH, 32 },
+	{ SVMDK_IOC_SET_RUNS, 32 }, { SVMDK_IOC_COMMIT, 40 },  { SVMDK_IOC_DETACH, 40 },
 	{ SVMDK_IOC_STATUS, 152 },  { SVMDK_IOC_EXTENTS, 32 },
 };
 
@@ -290,18 +290,19 @@ static void test_padding_and_flags(void)
 		size_t call, offset;
 		uint32_t value;
 	} wrong[] = {
-		{ 1, offsetof(struct svmdk_ioc_create, flags), 2 },
+		{ 1, offsetof(struct svmdk_ioc_create, flags), 4 },
+		{ 1, offsetof(struct svmdk_ioc_create, flags), SVMDK_CREATE_GROW },
 		{ 1, offsetof(struct svmdk_ioc_create, pad), 1 },
 		{ 1, offsetof(struct svmdk_ioc_create, index), -2 },
 		{ 3, offsetof(struct svmdk_ioc_set_runs, pad), 1 },
 		{ 3, offsetof(struct svmdk_ioc_set_runs, reason), SVMDK_REASON_LAST + 1 },
 		{ 3, offsetof(struct svmdk_ioc_set_runs, nr), SVMDK_MAX_RUNS + 1 },
-		{ 4, offsetof(struct svmdk_ioc_commit, flags), 1 },
-		{ 4, offsetof(struct svmdk_ioc_commit, pad), 1 },
+		{ 4, offsetof(struct svmdk_ioc_commit, flags), 2 },
+		{ 4, offsetof(struct svmdk_ioc_commit, flags), SVMDK_COMMIT_DESCRIPTOR },
+		{ 4, offsetof(struct svmdk_ioc_commit, descriptor_fd), 1 },
 		{ 5, offsetof(struct svmdk_ioc_detach, flags), 2 },
-		{ 5, offsetof(struct svmdk_ioc_detach, pad), 1 },
 		{ 6, offsetof(struct svmdk_ioc_status, flags), 2 },
-		{ 7, offsetof(struct svmdk_ioc_extents, pad), 1 },
+		{ 7, offsetof(struct svmdk_ioc_extents, flags), 2 },
 	};
 	int control = open_control(), other = open_control();
 	int descriptor = open_file("descriptor", O_RDONLY);

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Copyright (C) 2026 the svmdk authors
+ *
+ * What the driver makes of calls that grow a disk: in the wrong order, two at
+ * once, of a disk that goes meanwhile, or not to the end. And of what is asked
+ * about dirty extents.
+ */
+#include <pthread.h>
+
+#include "raw.h"
+
+#define ROUNDS 200
+
+static int begin_growth(int control, int index)
+{
+	struct svmdk_ioc_create arg = {
+		.size = sizeof(arg),
+		.abi = SVMDK_ABI_VERSION,
+		.flags = SVMDK_CREATE_GROW,
+		.index = index,
+		.descriptor_fd = -1,
+	};
+
+	return call(control, SVMDK_IOC_CREATE, &arg);
+}
+
+static int commit_with(int control, int descriptor, struct svmdk_ioc_commit *answer)
+{
+	*answer = (struct svmdk_ioc_commit){
+		.size = sizeof(*answer),
+		.flags = SVMDK_COMMIT_DESCRIPTOR,
+		.descriptor_fd = descriptor,
+	};
+	return call(control, SVMDK_IOC_COMMIT, answer);
+}
+
+static uint64_t sectors_of(int control, uint32_t index)
+{
+	struct svmdk_ioc_status arg = { .size = sizeof(arg), .index = index };
+
+	WANT(0, call(control, SVMDK_IOC_STATUS, &arg));
+	return arg.sectors;
+}
+
+static uint32_t make_disk(int control)
+{
+	struct svmdk_ioc_commit end;
+
+	WANT(0, create(control, -1));
+	WANT(0, add_file(control, "one", SVMDK_IO_FILE));
+	WANT(0, commit(control, &end));
+	return end.index;
+}
+
+static void test_order(void)
+{
+	int control = open_control(), other = open_control();
+	uint32_t index = make_disk(control);
+	struct svmdk_ioc_commit end;
+
+	WANT(-EINVAL, begin_growth(other, -1));
+	WANT(-ENODEV, begin_growth(other, index + 1));
+	WANT(0, begin_growth(other, index));
+	WANT(-EBUSY, begin_growth(other, index));
+	WANT(-EBUSY, begin_growth(control, index));
+	WANT(-EBUSY, create(other, -1));
+	WANT(-ENODATA, commit(other, &end));
+	/* A file that the disk has cannot come again. */
+	WANT(-EBUSY, add_file(other, "one", SVMDK_IO_FILE));
+	WANT(0, add_file(other, "two", SVMDK_IO_AUTO));
+	WANT(-ENOENT, set_runs_of(other, 0, "two"));
+	WANT(0, set_runs_of(other, 1, "two"));
+	WANT(-EBADF, commit_with(other, 1000, &end));
+	CHECK(sectors_of(control, index) == FILE_SECTORS);
+	WANT(0, commit(other, &end));
+	CHECK(end.index == index && end.sectors == 2 * FILE_SECTORS);
+	CHECK(sectors_of(control, index) == 2 * FILE_SECTORS);
+	WANT(-EINVAL, commit(other, &end));
+
+	/* And again, by either. */
+	WANT(0, begin_growth(control, index));
+	WANT(0, add_zero(control, 8));
+	WANT(0, commit(control, &end));
+	CHECK(sectors_of(control, index) == 2 * FILE_SECTORS + 8);
+	WANT(0, detach(control, index));
+	close(other);
+	close(control);
+}
+
+/* What was begun is as if it had never been. */
+static void test_abandoned(void)
+{
+	int control = open_control(), other = open_control();
+	uint32_t index = make_disk(control);
+
+	WANT(0, begin_growth(other, index));
+	WANT(0, add_file(other, "two", SVMDK_IO_MAPPED));
+	WANT(-ETXTBSY, write_nothing("two"));
+	close(other);
+	WANT(0, write_nothing("two"));
+	CHECK(sectors_of(control, index) == FILE_SECTORS);
+	other = open_control();
+	WANT(0, begin_growth(other, index));
+	close(other);
+	WANT(0, detach(control, index));
+	close(control);
+}
+
+static void test_gone_meanwhile(void)
+{
+	int control = open_control(), other = open_control();
+	uint32_t index = make_disk(control);
+	struct svmdk_ioc_commit end;
+
+	WANT(0, begin_growth(other, index));
+	WANT(0, add_file(other, "two", SVMDK_IO_FILE));
+	WANT(0, detach(control, index));
+	WANT(0, add_zero(other, 8));
+	WANT(-ENODEV, commit(other, &end));
+	close(other);
+	WANT(0, write_nothing("two"));
+
+	/* And without a commit. */
+	index = make_disk(control);
+	other = open_control();
+	WANT(0, begin_growth(other, index));
+	WANT(0, add_zero(other, 8));
+	WANT(0, detach(control, index));
+	close(other);
+	close(control);
+}
+
+struct race {
+	uint32_t index;
+	int stop;
+};
+
+static void *grow_again(void *arg)
+{
+	const struct race *race = arg;
+	struct svmdk_ioc_commit end;
+	int ret;
+
+	do {
+		int control = open_control();
+
+		ret = begin_growth(control, race->index);
+		if (!ret) {
+			WANT(0, add_zero(control, 8));
+			ret = commit(control, &end);
+		}
+		close(control);
+	} while (ret == 0 || ret == -EBUSY);
+	WANT(-ENODEV, ret);
+	return NULL;
+}
+
+/* Grown and read by several until it goes. */
+static void test_race(void)
+{
+	pthread_t threads[3];
+	int control = open_control();
+	uint64_t before = 0, now;
+	int round, i;
+
+	for (round = 0; round < 5; round++) {
+		struct race race = { .index = make_disk(control) };
+
+		for (i = 0; i < 3; i++)
+			CHECK(pthread_create(&threads[i], NULL, grow_again, &race) == 0);
+		for (i = 0; i < ROUNDS; i++) {
+			now = sectors_of(control, race.index);
+			CHECK(now >= before);
+			before = now;
+		}
+		before = 0;
+		WANT(0, detach(control, race.index));
+		for (i = 0; i < 3; i++)
+			CHECK(pthread_join(threads[i], NULL) == 0);
+	}
+	close(control);
+}
+
+static int ask_extents(int control, uint32_t index, uint32_t flags, struct svmdk_extent_info *infos,
+		       uint32_t nr)
+{
+	struct svmdk_ioc_extents arg = {
+		.size = sizeof(arg),
+		.index = index,
+		.nr = nr,
+		.info_size = sizeof(*infos),
+		.flags = flags,
+		.infos = (uintptr_t)infos,
+	};
+
+	return call(control, SVMDK_IOC_EXTENTS, &arg);
+}
+
+static void write_at(uint32_t index, uint64_t sector)
+{
+	char node[32], bytes[512] = "dirty";
+	int fd;
+
+	snprintf(node, sizeof(node), "/dev/svmdk%u", index);
+	fd = open_file(node, O_RDWR | O_SYNC);
+	CHECK(pwrite(fd, bytes, sizeof(bytes), sector * 512) == sizeof(bytes));
+	close(fd);
+}
+
+static void test_dirty(void)
+{
+	struct svmdk_extent_info infos[2];
+	int control = open_control();
+	struct svmdk_ioc_detach end = { .size = sizeof(end), .timeout_ms = 60000 };
+	struct svmdk_ioc_commit commit_answer;
+	uint8_t dirty[3] = { 0xff, 0xff, 0xff };
+	uint32_t index;
+
+	WANT(0, create(control, -1));
+	WANT(0, add_file(control, "one", SVMDK_IO_FILE));
+	WANT(0, add_file(control, "two", SVMDK_IO_AUTO));
+	WANT(0, set_runs_of(control, 1, "two"));
+	WANT(0, commit(control, &commit_answer));
+	index = commit_answer.index;
+
+	WANT(0, ask_extents(control, index, 0, infos, 2));
+	CHECK(!infos[0].dirty && !infos[1].dirty && !infos[0].written);
+	write_at(index, 0);
+	write_at(index, FILE_SECTORS);
+	WANT(0, ask_extents(control, index, SVMDK_EXTENTS_CLEAN, infos, 2));
+	CHECK(infos[0].dirty && infos[1].dirty && infos[0].written && infos[1].written);
+	WANT(0, ask_extents(control, index, 0, infos, 2));
+	CHECK(!infos[0].dirty && !infos[1].dirty && infos[0].written && infos[1].written);
+
+	/* Who could not be told has cleaned nothing. */
+	write_at(index, FILE_SECTORS);
+	WANT(-EFAULT, ask_extents(control, index, SVMDK_EXTENTS_CLEAN, (void *)8, 2));
+	WANT(0, ask_extents(control, index, 0, infos, 2));
+	CHECK(infos[1].dirty);
+	WANT(0, ask_extents(control, index, SVMDK_EXTENTS_CLEAN, infos, 2));
+
+	/* What cannot be told is not done. */
+	write_at(index, FILE_SECTORS + 8);
+	end.index = index;
+	end.dirty = 8;
+	end.dirty_size = 1;
+	WANT(-EFAULT, call(control, SVMDK_IOC_DETACH, &end));
+	WANT(0, status(control, index, 0));
+	end.dirty = (uintptr_t)dirty;
+	end.dirty_size = 2;
+	WANT(0, call(control, SVMDK_IOC_DETACH, &end));
+	CHECK(end.written == 2 && dirty[0] == 2 && dirty[1] == 0 && dirty[2] == 0xff);
+	close(control);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test tests[] = {
+		{ "order", test_order },
+		{ "abandoned", test_abandoned },
+		{ "gone-meanwhile", test_gone_meanwhile },
+		{ "race", test_race },
+		{ "dirty", test_dirty },
+		{ 0 },
+	};
+
+	return run_tests(argc, argv, tests);
+}
