@@ -5,6 +5,8 @@
 # Bad input is refused with one line that names the file, the line in it, and
 # the way out. Nothing is attached then, no extent stays pinned, and no file
 # is changed, by content or by date.
+#
+# One kernel will do.
 
 load common
 
