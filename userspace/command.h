@@ -37,6 +37,11 @@ extern const struct command cmd_attach;
 extern const struct command cmd_detach;
 extern const struct command cmd_list;
 extern const struct command cmd_allocate;
+extern const struct command cmd_manifest;
+extern const struct command cmd_verify;
+extern const struct command cmd_changed;
+extern const struct command cmd_repair;
+extern const struct command cmd_grow;
 
 /**
  * command_help() - print a subcommand's usage line, summary and help

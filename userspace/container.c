@@ -303,6 +303,22 @@ static int reload(struct container *c, struct svmdk_error *err)
 	return read_descriptor(c, err);
 }
 
+int container_replace_text(struct container *c, const char *text, size_t length,
+			   struct svmdk_error *err)
+{
+	int fd;
+
+	if (replace_file_locked(c->policy.dir.fd, c->name, text, length, &fd, err))
+		return error_at(err, c->path, 0);
+	close(c->fd);
+	c->fd = fd;
+	descriptor_free(&c->descriptor);
+	if (fstat(fd, &c->st))
+		return fail(err, errno, c->path, "cannot read the descriptor");
+	c->policy.descriptor = c->st;
+	return read_descriptor(c, err);
+}
+
 int container_new_cid(struct container *c, struct svmdk_error *err)
 {
 	const struct descriptor *d = &c->descriptor;
@@ -316,11 +332,11 @@ int container_new_cid(struct container *c, struct svmdk_error *err)
 		return -1;
 	if (descriptor_text_with_cid(d, descriptor_new_cid(d->cid), &text, &length, err))
 		return error_at(err, c->path, 0);
-	ret = replace_file(c->policy.dir.fd, c->name, text, length, err);
+	ret = container_replace_text(c, text, length, err);
 	free(text);
-	if (ret)
-		return error_at(err, c->path, 0);
-	if (reload(c, err))
-		return -1;
-	return was_locked ? container_lock(c, err) : 0;
+	if (!ret && !was_locked) {
+		flock(c->fd, LOCK_UN);
+		c->locked = false;
+	}
+	return ret;
 }

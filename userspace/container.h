@@ -136,6 +136,22 @@ int container_lock_extent(const struct container *c, size_t i, const struct exte
 size_t container_batch(size_t want);
 
 /**
+ * container_replace_text() - give the descriptor another text
+ * @c: the container, locked, by container_lock() or by the device that it is
+ *	attached as; what it says of the text and the file is as new afterwards,
+ *	and @c->fd is locked
+ * @text: the text
+ * @length: of it, in bytes
+ * @err: filled on failure, with @err->file
+ *
+ * There is no moment at which a file has the name and nobody has the lock.
+ * Returns 0, or -1: nothing is changed, or the descriptor is replaced and the
+ * rest of it failed (its folder could not be synced, no memory).
+ */
+int container_replace_text(struct container *c, const char *text, size_t length,
+			   struct svmdk_error *err);
+
+/**
  * container_new_cid() - say in the descriptor that the content has changed
  * @c: a container; what it says of the descriptor's text and file is as new
  *	afterwards

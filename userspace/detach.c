@@ -11,6 +11,7 @@
 #include "command.h"
 #include "container.h"
 #include "control.h"
+#include "detach_marks.h"
 #include "find_device.h"
 #include "holders.h"
 #include "interrupt.h"
@@ -79,6 +80,7 @@ static bool is_still_there(int code)
  * @lazy: at the last close, if need be
  * @node: of the disk
  * @name: the kernel's name for the disk
+ * @marks: takes what is dirty at the end
  * @answer: what the driver said last
  */
 struct detach {
@@ -87,13 +89,14 @@ struct detach {
 	bool lazy;
 	char node[DEVICE_NODE_LEN];
 	const char *name;
+	struct detach_marks marks;
 	struct svmdk_ioc_detach answer;
 };
 
 static int ask_driver(struct detach *d, uint32_t flags, uint32_t timeout_ms)
 {
-	return control_detach(d->control, d->device->status.index, flags, timeout_ms, NULL, 0,
-			      &d->answer);
+	return control_detach(d->control, d->device->status.index, flags, timeout_ms,
+			      d->marks.dirty, d->marks.dirty_size, &d->answer);
 }
 
 static void say_who_uses(const struct detach *d, const struct holders *holders, int code)
@@ -155,8 +158,19 @@ static int say_failed(const struct detach *d, int code)
 	return -1;
 }
 
+/* Failing that, all counts as changed, which is no harm to what was written. */
+static void end_session(struct detach *d)
+{
+	struct svmdk_error err;
+
+	if (d->marks.usable && detach_marks_end(&d->marks, &err))
+		message_warn(d->device->descriptor, 0,
+			     "%s; so every extent counts as changed until svmdk manifest has run",
+			     err.text);
+}
+
 /* The disk is gone, or will be. */
-static void clean_up(const struct detach *d, struct udev_wait *udev)
+static void clean_up(struct detach *d, int code, struct udev_wait *udev)
 {
 	const uint32_t flags = d->device->status.flags;
 
@@ -167,6 +181,8 @@ static void clean_up(const struct detach *d, struct udev_wait *udev)
 	if (!(flags & (SVMDK_STATUS_RDONLY | SVMDK_STATUS_DETACHING)) &&
 	    (d->answer.written || d->answer.deferred))
 		renew_cid(d->device, d->answer.deferred);
+	if (!code && !d->answer.deferred)
+		end_session(d);
 	if (d->answer.deferred)
 		udev_wait_cancel(udev);
 	else if (udev_wait_removed(udev))
@@ -178,9 +194,15 @@ static void clean_up(const struct detach *d, struct udev_wait *udev)
 static int detach_device(int control, const struct device *device, bool lazy)
 {
 	struct detach d = { .control = control, .device = device, .lazy = lazy };
-	struct udev_wait *udev = udev_wait_begin();
+	struct svmdk_error err;
+	struct udev_wait *udev;
 	int code;
 
+	if (detach_marks_begin(&d.marks, device, &err)) {
+		error_print(&err);
+		return -1;
+	}
+	udev = udev_wait_begin();
 	d.name = device_node(device, d.node);
 	udev_wait_expect(udev, d.name);
 	code = ask_driver(&d, 0, 0);
@@ -189,7 +211,8 @@ static int detach_device(int control, const struct device *device, bool lazy)
 	if (is_still_there(code))
 		udev_wait_cancel(udev);
 	else
-		clean_up(&d, udev);
+		clean_up(&d, code, udev);
+	detach_marks_free(&d.marks);
 	return code && code != -ENODEV ? say_failed(&d, code) : 0;
 }
 

@@ -3,30 +3,53 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "replace.h"
 
-#define TEMP_NAME_LEN 40
+#define TEMP_NAME_LEN (NAME_MAX + 1)
+
+/* One that nobody has locked was left by somebody who was killed. */
+static bool remove_stale(int dirfd, const char *temp)
+{
+	int fd = openat(dirfd, temp, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	bool stale;
+
+	if (fd < 0)
+		return false;
+	stale = flock(fd, LOCK_EX | LOCK_NB) == 0 && unlinkat(dirfd, temp, 0) == 0;
+	close(fd);
+	return stale;
+}
 
 /* Opens a file that nobody else has, in the same folder; -1 with errno. */
-static int open_temp(int dirfd, char name[TEMP_NAME_LEN], mode_t mode)
+static int open_temp(int dirfd, const char *name, char temp[TEMP_NAME_LEN], mode_t mode)
 {
+	const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 	uint64_t random;
-	int fd, tries = 0;
+	int fd;
 
-	do {
+	/* Always the same name, so that the next one finds what a kill left. */
+	snprintf(temp, TEMP_NAME_LEN, ".svmdk-%.230s.tmp", name);
+	fd = openat(dirfd, temp, flags, mode);
+	if (fd < 0 && errno == EEXIST && remove_stale(dirfd, temp))
+		fd = openat(dirfd, temp, flags, mode);
+	if (fd < 0 && errno == EEXIST) {
 		if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 			return -1;
-		snprintf(name, TEMP_NAME_LEN, ".svmdk-%016" PRIx64 ".tmp", random);
-		fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-			    mode);
-	} while (fd < 0 && errno == EEXIST && ++tries < 100);
+		snprintf(temp, TEMP_NAME_LEN, ".svmdk-%016" PRIx64 ".tmp", random);
+		fd = openat(dirfd, temp, flags, mode);
+	}
+	/* A file system without locks has no better. */
+	if (fd >= 0)
+		flock(fd, LOCK_EX | LOCK_NB);
 	return fd;
 }
 
@@ -46,15 +69,20 @@ static int write_all(int fd, const char *bytes, size_t length)
 	return 0;
 }
 
+static int fill_temp(int fd, const struct stat *like, const void *bytes, size_t length)
+{
+	/* Owner first: it takes the set-id bits away. */
+	if (like && (fchown(fd, like->st_uid, like->st_gid) || fchmod(fd, like->st_mode & 07777)))
+		return -1;
+	return write_all(fd, bytes, length) || fsync(fd) ? -1 : 0;
+}
+
 /* Fills and closes the temporary file; -1 with errno. */
 static int finish_temp(int fd, const struct stat *like, const void *bytes, size_t length)
 {
 	int saved;
 
-	/* Owner first: it takes the set-id bits away. */
-	if ((!like || (fchown(fd, like->st_uid, like->st_gid) == 0 &&
-		       fchmod(fd, like->st_mode & 07777) == 0)) &&
-	    write_all(fd, bytes, length) == 0 && fsync(fd) == 0)
+	if (fill_temp(fd, like, bytes, length) == 0)
 		return close(fd);
 	saved = errno;
 	close(fd);
@@ -68,9 +96,9 @@ static int fail(struct svmdk_error *err, const char *name, const char *what)
 	return error_at(err, name, 0);
 }
 
-/* The folder's fd may be O_PATH, which has no fsync. */
-static int sync_folder(int dirfd)
+int replace_sync_folder(int dirfd)
 {
+	/* The one that we have may be O_PATH, which has no fsync. */
 	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int ret, saved;
 
@@ -85,6 +113,28 @@ static int sync_folder(int dirfd)
 	return ret;
 }
 
+static int find_replaced(int dirfd, const char *name, struct stat *st, struct svmdk_error *err)
+{
+	if (fstatat(dirfd, name, st, AT_SYMLINK_NOFOLLOW))
+		return fail(err, name, "cannot replace it");
+	if (S_ISREG(st->st_mode))
+		return 0;
+	error_set(err, EINVAL, "not a regular file, so it is not replaced");
+	return error_at(err, name, 0);
+}
+
+static int rename_over(int dirfd, const char *temp, const char *name, struct svmdk_error *err)
+{
+	if (renameat(dirfd, temp, dirfd, name)) {
+		fail(err, name, "cannot replace it");
+		unlinkat(dirfd, temp, 0);
+		return -1;
+	}
+	if (replace_sync_folder(dirfd))
+		return fail(err, name, "replaced, but its folder cannot be written to disk");
+	return 0;
+}
+
 int replace_file(int dirfd, const char *name, const void *bytes, size_t length,
 		 struct svmdk_error *err)
 {
@@ -92,13 +142,9 @@ int replace_file(int dirfd, const char *name, const void *bytes, size_t length,
 	struct stat st;
 	int fd;
 
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW))
-		return fail(err, name, "cannot replace it");
-	if (!S_ISREG(st.st_mode)) {
-		error_set(err, EINVAL, "not a regular file, so it is not replaced");
-		return error_at(err, name, 0);
-	}
-	fd = open_temp(dirfd, temp, 0600);
+	if (find_replaced(dirfd, name, &st, err))
+		return -1;
+	fd = open_temp(dirfd, name, temp, 0600);
 	if (fd < 0)
 		return fail(err, name, "cannot make a new file beside it");
 	if (finish_temp(fd, &st, bytes, length)) {
@@ -106,14 +152,30 @@ int replace_file(int dirfd, const char *name, const void *bytes, size_t length,
 		unlinkat(dirfd, temp, 0);
 		return -1;
 	}
-	if (renameat(dirfd, temp, dirfd, name)) {
-		fail(err, name, "cannot replace it");
-		unlinkat(dirfd, temp, 0);
+	return rename_over(dirfd, temp, name, err);
+}
+
+int replace_file_locked(int dirfd, const char *name, const void *bytes, size_t length, int *fd,
+			struct svmdk_error *err)
+{
+	char temp[TEMP_NAME_LEN];
+	struct stat st;
+
+	if (find_replaced(dirfd, name, &st, err))
 		return -1;
+	*fd = open_temp(dirfd, name, temp, 0600);
+	if (*fd < 0)
+		return fail(err, name, "cannot make a new file beside it");
+	/* Nobody else can know of it yet. */
+	if (fill_temp(*fd, &st, bytes, length) || flock(*fd, LOCK_EX | LOCK_NB)) {
+		fail(err, name, "cannot write a new file beside it");
+		unlinkat(dirfd, temp, 0);
+	} else if (rename_over(dirfd, temp, name, err) == 0) {
+		return 0;
 	}
-	if (sync_folder(dirfd))
-		return fail(err, name, "replaced, but its folder cannot be written to disk");
-	return 0;
+	close(*fd);
+	*fd = -1;
+	return -1;
 }
 
 /* Gives the file its name unless that is taken; -1 with errno. */
@@ -136,7 +198,7 @@ int replace_create(int dirfd, const char *name, mode_t mode, const void *bytes, 
 	char temp[TEMP_NAME_LEN];
 	int fd;
 
-	fd = open_temp(dirfd, temp, mode);
+	fd = open_temp(dirfd, name, temp, mode);
 	if (fd < 0)
 		return fail(err, name, "cannot create it");
 	if (finish_temp(fd, NULL, bytes, length)) {
@@ -149,10 +211,60 @@ int replace_create(int dirfd, const char *name, mode_t mode, const void *bytes, 
 		unlinkat(dirfd, temp, 0);
 		return -1;
 	}
-	if (sync_folder(dirfd)) {
+	if (replace_sync_folder(dirfd)) {
 		fail(err, name, "cannot write its folder to disk");
 		unlinkat(dirfd, name, 0);
 		return -1;
 	}
 	return 0;
+}
+
+/* A new file may stay its maker's; an old one must not change hands. */
+static int set_owner(int fd, const struct stat *like, bool is_new)
+{
+	if (fchown(fd, like->st_uid, like->st_gid) && !is_new)
+		return -1;
+	return fchmod(fd, like->st_mode & (is_new ? 0666 : 07777));
+}
+
+/* Fills and closes the temporary file; -1 with errno. */
+static int print_temp(int fd, const struct stat *like, bool is_new, replace_print_fn print,
+		      void *arg)
+{
+	FILE *to = fdopen(fd, "w");
+	int ret, saved;
+
+	if (!to) {
+		saved = errno;
+		close(fd);
+		errno = saved;
+		return -1;
+	}
+	ret = print(to, arg) || fflush(to) || set_owner(fd, like, is_new) || fsync(fd);
+	saved = errno;
+	if (fclose(to) && !ret)
+		return -1;
+	errno = saved;
+	return ret ? -1 : 0;
+}
+
+int replace_whole(int dirfd, const char *name, const struct stat *like, replace_print_fn print,
+		  void *arg, struct svmdk_error *err)
+{
+	bool is_new = faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) && errno == ENOENT;
+	char temp[TEMP_NAME_LEN];
+	struct stat st = *like;
+	int fd;
+
+	if (!is_new && find_replaced(dirfd, name, &st, err))
+		return -1;
+	fd = open_temp(dirfd, name, temp, 0600);
+	if (fd < 0)
+		return fail(err, name, "cannot make a new file beside it");
+	if (print_temp(fd, &st, is_new, print, arg)) {
+		fail(err, name, "cannot write a new file beside it");
+		unlinkat(dirfd, temp, 0);
+		return -1;
+	}
+	return rename_over(dirfd, temp, name, err);
 }

@@ -4,6 +4,8 @@
 #define SVMDK_REPLACE_H
 
 #include <stddef.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include "message.h"
 
@@ -27,6 +29,21 @@ int replace_file(int dirfd, const char *name, const void *bytes, size_t length,
 		 struct svmdk_error *err);
 
 /**
+ * replace_file_locked() - as replace_file(), and keep hold of the new file
+ * @dirfd: the folder it is in
+ * @name: of the file; no folder. It must exist, and be a regular file.
+ * @bytes: the new content
+ * @length: of it, in bytes
+ * @fd: set to the new file, open for reading and writing; it has a flock()
+ *	from before it got its name. -1 on failure.
+ * @err: filled on failure, with @err->file
+ *
+ * Returns 0 or -1, as replace_file().
+ */
+int replace_file_locked(int dirfd, const char *name, const void *bytes, size_t length, int *fd,
+			struct svmdk_error *err);
+
+/**
  * replace_create() - make a file that does not exist, with all its content
  * @dirfd: the folder it will be in
  * @name: of the file; no folder
@@ -41,5 +58,39 @@ int replace_file(int dirfd, const char *name, const void *bytes, size_t length,
  */
 int replace_create(int dirfd, const char *name, mode_t mode, const void *bytes, size_t length,
 		   struct svmdk_error *err);
+
+/**
+ * typedef replace_print_fn - writes a file's content
+ * @to: the new file, which has no name of its own yet
+ * @arg: of the caller
+ *
+ * Returns 0, or -1 with errno; an error of @to is noticed without it.
+ */
+typedef int (*replace_print_fn)(FILE *to, void *arg);
+
+/**
+ * replace_whole() - replace a file's content, or make the file
+ * @dirfd: the folder it is in
+ * @name: of the file; no folder. When it exists it must be a regular file.
+ * @like: status of a file whose owner and mode (without execution) a file that
+ *	did not exist gets, as far as that is allowed
+ * @print: writes the new content
+ * @arg: for @print
+ * @err: filled on failure, with @err->file
+ *
+ * Mode and owner stay. Returns 0, or -1: the file is as it was, or, when only
+ * the last fsync of the folder failed, new but perhaps not for a crash.
+ */
+int replace_whole(int dirfd, const char *name, const struct stat *like, replace_print_fn print,
+		  void *arg, struct svmdk_error *err);
+
+/**
+ * replace_sync_folder() - put the names in a folder on stable storage
+ * @dirfd: the folder; O_PATH will do
+ *
+ * Where a file system has no such thing there is nothing to do. Returns 0, or
+ * -1 with errno.
+ */
+int replace_sync_folder(int dirfd);
 
 #endif /* SVMDK_REPLACE_H */

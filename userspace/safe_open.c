@@ -368,3 +368,48 @@ int safe_open(const struct open_policy *policy, const char *name, int flags, int
 	}
 	return 0;
 }
+
+/* Cuts @path off before its last part, and returns that. */
+static char *cut_base(char *path)
+{
+	char *slash = strrchr(path, '/');
+
+	*slash = '\0';
+	return slash + 1;
+}
+
+int safe_open_folder(const struct open_policy *policy, const char *name, int *fd, char **base,
+		     struct svmdk_error *err)
+{
+	char *path = absolute_path(policy, name);
+	const struct allowed_dir *allowed;
+	const char *last, *rest;
+
+	*base = NULL;
+	if (!path)
+		return error_errno(err, ENOMEM, "cannot find the folder of %s", name);
+	last = cut_base(path);
+	allowed = find_allowed(policy, path, &rest);
+	*fd = -1;
+	if (!*last || name[strlen(name) - 1] == '/') {
+		errno = EISDIR;
+	} else if (path_below(path, policy->dir.path)) {
+		rest = path_below(path, policy->dir.path);
+		*fd = open_path(policy->dir.fd, rest, O_DIRECTORY, RESOLVE_EXTENT);
+	} else if (allowed) {
+		*fd = open_path(allowed->fd, rest, O_DIRECTORY, RESOLVE_EXTENT);
+	} else {
+		errno = EXDEV;
+	}
+	if (*fd >= 0)
+		*base = strdup(last);
+	else
+		refuse(err, errno, name);
+	free(path);
+	if (*fd < 0)
+		return -1;
+	if (*base)
+		return 0;
+	close(*fd);
+	return error_errno(err, ENOMEM, "cannot find the folder of %s", name);
+}

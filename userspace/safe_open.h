@@ -91,6 +91,23 @@ int safe_open(const struct open_policy *policy, const char *name, int flags, int
 	      struct stat *st, struct svmdk_error *err);
 
 /**
+ * safe_open_folder() - open the folder in which a file is, or would be, that a
+ *	descriptor names
+ * @policy: what may be opened
+ * @name: of the file, as the descriptor has it; need not exist
+ * @fd: set to the folder, O_PATH
+ * @base: set to the last part of @name, to be freed
+ * @err: filled on failure, as safe_open() does
+ *
+ * For making, renaming and removing what is in it. The folder is the
+ * descriptor's own or an allowed one, or below it, and no link leads there; of
+ * @base it is only known that it is one name, neither `.' nor `..'. Returns 0
+ * or -1.
+ */
+int safe_open_folder(const struct open_policy *policy, const char *name, int *fd, char **base,
+		     struct svmdk_error *err);
+
+/**
  * safe_reopen() - open in earnest what O_PATH has hold of
  * @fd: an O_PATH descriptor of something that open() does nothing to
  * @flags: for open(); O_NONBLOCK, O_NOCTTY and O_CLOEXEC are added

@@ -3,7 +3,7 @@
 
 # The tool's half of the Makefile, which includes this from the top level.
 
-TOOL_PKGS := smartcols mount blkid libudev
+TOOL_PKGS := smartcols mount blkid libudev libcrypto
 PKG_CONFIG ?= pkg-config
 CFLAGS ?= -O2 -g
 PREFIX ?= /usr/local
@@ -20,7 +20,7 @@ TOOL_WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 	-Wformat=2 -Wundef
 # Lazily: only a goal that builds the tool needs the libraries.
 TOOL_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(TOOL_PKGS))
-TOOL_LIBS = $(shell $(PKG_CONFIG) --libs $(TOOL_PKGS))
+TOOL_LIBS = $(shell $(PKG_CONFIG) --libs $(TOOL_PKGS)) -pthread
 TOOL_COMPILE = $(CC) -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -MMD -MP \
 	-DSVMDK_VERSION='"$(SVMDK_VERSION)"' $(TOOL_WARNINGS) $(TOOL_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0
+// Copyright (C) 2026 the svmdk authors
+/* The list of files that an interrupted command may leave, and how it is followed. */
+#include "unit.h"
+
+#include <errno.h>
+
+#include "leftovers.h"
+#include "scratch.h"
+
+#define LIST ".c.vmdk.svmdk-files"
+#define TEXT                                                               \
+	"# Disk DescriptorFile\nversion=1\nCID=a4c1\nparentCID=ffffffff\n" \
+	"createType=\"twoGbMaxExtentFlat\"\n"                              \
+	"RW 8 FLAT \"a\" 0\nRW 8 FLAT \"b\" 8\nRW 8 FLAT \"sub/c\" 0\nRW 8 ZERO\n"
+
+/**
+ * struct world - what each test begins with
+ * @s: the folder, with a container in it
+ * @c: that container, locked
+ */
+struct world {
+	struct scratch s;
+	struct container c;
+};
+
+static int set_up(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct svmdk_error err;
+
+	scratch_enter(&w->s);
+	scratch_file("c.vmdk", TEXT, 0);
+	scratch_file("a", "a", 4096);
+	scratch_file("b", "b", 8192);
+	assert_int_equal(mkdir("sub", 0755), 0);
+	scratch_file("sub/c", "c", 4096);
+	scratch_file("other", "not the container's", 0);
+	assert_int_equal(container_open(&w->c, "c.vmdk", NULL, 0, &err), 0);
+	assert_int_equal(container_lock(&w->c, &err), 0);
+	*state = w;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct world *w = *state;
+
+	container_close(&w->c);
+	scratch_leave(&w->s);
+	free(w);
+	return 0;
+}
+
+static bool exists(const char *name)
+{
+	struct stat st;
+
+	return lstat(name, &st) == 0;
+}
+
+static off_t size_of(const char *name)
+{
+	struct stat st;
+
+	assert_int_equal(stat(name, &st), 0);
+	return st.st_size;
+}
+
+static void begin(const struct world *w, const char *const *names, size_t nr)
+{
+	struct svmdk_error err;
+
+	if (leftovers_begin(&w->c, names, nr, &err))
+		fail_msg("%s: %s", err.file, err.text);
+	assert_true(exists(LIST));
+}
+
+static struct leftovers_found recover(const struct world *w)
+{
+	struct leftovers_found found;
+	struct svmdk_error err;
+
+	if (leftovers_recover(&w->c, &found, &err))
+		fail_msg("%s: %s", err.file, err.text);
+	assert_false(exists(LIST));
+	return found;
+}
+
+static void refuses(const struct world *w, int code, const char *text)
+{
+	struct svmdk_error err;
+
+	assert_int_equal(leftovers_recover(&w->c, NULL, &err), -1);
+	assert_int_equal(err.code, code);
+	assert_has(err.text, text);
+	assert_true(exists(LIST));
+}
+
+static void no_list_is_the_rule(void **state)
+{
+	struct leftovers_found found = recover(*state);
+
+	assert_int_equal(found.removed + found.trimmed, 0);
+	assert_false(found.foreign);
+}
+
+static void begins_and_ends(void **state)
+{
+	static const char *const names[] = { "new-f001.vmdk", "other" };
+	struct world *w = *state;
+	struct svmdk_error err;
+
+	begin(w, names, 2);
+	assert_int_equal(leftovers_begin(&w->c, names, 2, &err), -1);
+	assert_int_equal(err.code, EEXIST);
+	assert_true(exists(LIST));
+	assert_int_equal(leftovers_end(&w->c, &err), 0);
+	assert_false(exists(LIST));
+	assert_int_equal(leftovers_end(&w->c, &err), 0);
+	assert_true(exists("other"));
+}
+
+static void refuses_names_that_are_none(void **state)
+{
+	static const char *const names[] = { "good", "two\nlines" };
+	struct world *w = *state;
+	struct svmdk_error err;
+
+	assert_int_equal(leftovers_begin(&w->c, names, 2, &err), -1);
+	assert_int_equal(err.code, EINVAL);
+	assert_false(exists(LIST));
+}
+
+static void removes_what_is_not_named(void **state)
+{
+	static const char *const names[] = { "new", "sub/new", "never made", "b", "sub/c", "end" };
+	struct leftovers_found found;
+
+	begin(*state, names, 6);
+	scratch_file("new", "n", 100);
+	scratch_file("sub/new", "n", 100);
+	scratch_file("end", "e", 0);
+	found = recover(*state);
+	assert_int_equal(found.removed, 3);
+	assert_false(exists("new"));
+	assert_false(exists("sub/new"));
+	assert_false(exists("end"));
+	assert_true(exists("sub/c"));
+	assert_true(exists("other"));
+}
+
+static void gives_back_what_is_named_in_part(void **state)
+{
+	static const char *const names[] = { "a", "b", "sub/c" };
+	struct leftovers_found found;
+	size_t length;
+	char *text;
+
+	begin(*state, names, 3);
+	assert_int_equal(truncate("a", 10000), 0);
+	found = recover(*state);
+	assert_int_equal(found.removed, 0);
+	assert_int_equal(found.trimmed, 2);
+	assert_int_equal(size_of("a"), 4096);
+	assert_int_equal(size_of("sub/c"), 4096);
+	/* The first half of it, which is not the disk's, is a hole now. */
+	assert_int_equal(size_of("b"), 8192);
+	text = scratch_read("b", &length);
+	assert_int_equal(text[0], 0);
+	free(text);
+	text = scratch_read("a", &length);
+	assert_int_equal(text[0], 'a');
+	free(text);
+}
+
+/* Another name for a file that is in use is left alone. */
+static void knows_a_hard_link(void **state)
+{
+	static const char *const names[] = { "link" };
+
+	begin(*state, names, 1);
+	assert_int_equal(link("sub/c", "link"), 0);
+	assert_int_equal(recover(*state).removed, 0);
+	assert_true(exists("link"));
+}
+
+static void leaves_what_is_no_file(void **state)
+{
+	static const char *const names[] = { "folder", "fifo", "link", "dangling" };
+
+	begin(*state, names, 4);
+	assert_int_equal(mkdir("folder", 0755), 0);
+	assert_int_equal(mkfifo("fifo", 0600), 0);
+	assert_int_equal(symlink("other", "link"), 0);
+	assert_int_equal(symlink("nothing", "dangling"), 0);
+	assert_int_equal(recover(*state).removed, 0);
+	assert_true(exists("folder") && exists("fifo") && exists("link") && exists("dangling"));
+	assert_true(exists("other"));
+}
+
+static void does_not_follow_a_list_that_travelled(void **state)
+{
+	static const char *const names[] = { "other" };
+	struct leftovers_found found;
+	size_t length;
+	char *text;
+
+	begin(*state, names, 1);
+	text = scratch_read(LIST, &length);
+	assert_int_equal(rename(LIST, "was"), 0); /* keeps its inode */
+	scratch_file(LIST, text, 0);
+	free(text);
+	found = recover(*state);
+	assert_true(found.foreign);
+	assert_int_equal(found.removed, 0);
+	assert_true(exists("other"));
+}
+
+static void takes_half_a_list_for_none(void **state)
+{
+	static const char *const names[] = { "other" };
+	struct leftovers_found found;
+
+	begin(*state, names, 1);
+	assert_int_equal(truncate(LIST, size_of(LIST) - 1), 0);
+	found = recover(*state);
+	assert_false(found.foreign);
+	assert_int_equal(found.removed, 0);
+	assert_true(exists("other"));
+	scratch_file(LIST, "", 0);
+	assert_int_equal(recover(*state).removed, 0);
+}
+
+static void refuses_a_newer_list(void **state)
+{
+	scratch_file(LIST, "svmdk-files 2\nself 1 2.3\nfile other\nend\n", 0);
+	refuses(*state, EINVAL, "no list of leftovers that this version knows");
+	assert_true(exists("other"));
+}
+
+static void refuses_what_is_no_list(void **state)
+{
+	assert_int_equal(mkfifo(LIST, 0600), 0);
+	refuses(*state, EINVAL, "not a regular file");
+	assert_int_equal(unlink(LIST), 0);
+	assert_int_equal(symlink("other", LIST), 0);
+	refuses(*state, EINVAL, "not a regular file");
+	assert_int_equal(unlink(LIST), 0);
+	scratch_file(LIST, "", 5 << 20);
+	refuses(*state, EFBIG, "too large");
+}
+
+static void refuses_to_leave_the_folder(void **state)
+{
+	static const char *const names[][1] = {
+		{ "../svmdk-nothing" }, { "/etc/svmdk-nothing" }, { "link/other" }, { "sub/.." }
+	};
+	static const int codes[] = { EXDEV, EXDEV, ELOOP, EXDEV };
+	struct world *w = *state;
+	struct svmdk_error err;
+	size_t i;
+
+	assert_int_equal(symlink(".", "link"), 0);
+	for (i = 0; i < 4; i++) {
+		begin(w, names[i], 1);
+		refuses(w, codes[i], "extent ");
+		assert_int_equal(leftovers_end(&w->c, &err), 0);
+	}
+	assert_true(exists("other"));
+}
+
+static void refuses_another_users_list(void **state)
+{
+	static const char *const names[] = { "other" };
+
+	if (geteuid() != 0)
+		skip();
+	begin(*state, names, 1);
+	assert_int_equal(chown(LIST, 12345, 0), 0);
+	refuses(*state, EPERM, "of another user (12345)");
+	assert_true(exists("other"));
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+		TEST(no_list_is_the_rule),
+		TEST(begins_and_ends),
+		TEST(refuses_names_that_are_none),
+		TEST(removes_what_is_not_named),
+		TEST(gives_back_what_is_named_in_part),
+		TEST(knows_a_hard_link),
+		TEST(leaves_what_is_no_file),
+		TEST(does_not_follow_a_list_that_travelled),
+		TEST(takes_half_a_list_for_none),
+		TEST(refuses_a_newer_list),
+		TEST(refuses_what_is_no_list),
+		TEST(refuses_to_leave_the_folder),
+		TEST(refuses_another_users_list),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,233 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0
+# Copyright (C) 2026 the svmdk authors
+#
+# A container gets larger: attached and in use, or not. What was there stays,
+# what is new reads as zeroes, and whoever is interrupted leaves the old size or
+# the new one.
+
+load common
+
+setup() {
+	make_backing ext4
+	cd "$BACKING" || return
+}
+
+teardown() {
+	cd /
+	[ -z "$MONITOR" ] || kill "$MONITOR"
+	! mountpoint -q "$ABOVE" || umount "$ABOVE"
+	[ ! -e /dev/mapper/svmdktestgrow ] || cryptsetup close svmdktestgrow
+	clean_up
+}
+
+# What the disk and its container are, after they were grown to BYTES.
+has_size() {
+	equal "$2" "$(blockdev --getsize64 "$1")"
+	equal "$2" "$(of_list "$1" SIZE)"
+	equal "$2" "$(container_size)"
+}
+
+container_size() {
+	svmdk info --json c.vmdk | jq '.container[0].size'
+}
+
+# One uevent, counted from the kernel's own until a mark that we set.
+count_changes() {
+	local name=$1 mark
+	mark=$(disk_name /job/disks/spare)
+	shift
+	udevadm monitor --kernel --subsystem-match=block >"$BATS_TEST_TMPDIR/events" 3>&- &
+	MONITOR=$!
+	eventually grep -q KERNEL "$BATS_TEST_TMPDIR/events"
+	"$@"
+	echo change >"/sys/block/$mark/uevent"
+	eventually grep -q "/$mark " "$BATS_TEST_TMPDIR/events"
+	kill "$MONITOR"
+	MONITOR=
+	grep -c "change .*/$name " "$BATS_TEST_TMPDIR/events"
+}
+
+@test "an attached disk grows by extents that are mapped, with one uevent" {
+	local device changes
+	svmdk create c.vmdk 48M -e 16M
+	device=$(svmdk attach c.vmdk)
+	write_disk "$device" $((47 << 20)) 1048576
+	changes=$(count_changes "$(disk_name "$device")" svmdk grow "$device" 80M)
+	equal 1 "$changes"
+	has_size "$device" $((80 << 20))
+	equal 5 "$(of_list "$device" EXTENTS)"
+	equal 5 "$(of_list "$device" MAPPED)"
+	cmp -n $((32 << 20)) <(dd if="$device" iflag=direct bs=1M skip=48 status=none) /dev/zero
+	write_disk "$device" $((79 << 20)) 1048576
+	write_disk "$device" $(((48 << 20) - 65536)) 131072
+	cmp <(read_disk "$device") <(read_extents c.vmdk)
+	svmdk grow c.vmdk +16M
+	has_size "$device" $((96 << 20))
+	svmdk detach "$device"
+	equal 6 "$(grep -c '^RW 32768 FLAT' c.vmdk)"
+	read_extents c.vmdk >raw
+	qemu-img compare -f vmdk -F raw c.vmdk raw
+}
+
+@test "a disk that is being written grows again and again, and every block is right" {
+	local device i
+	svmdk create c.vmdk 32M -e 8M
+	device=$(svmdk attach c.vmdk)
+	fio --name=load --filename="$device" --direct=1 --ioengine=libaio --iodepth=8 \
+		--rw=randwrite --bsrange=4k-64k --size=32M --io_size=96M --verify=crc32c \
+		--verify_fatal=1 --serialize_overlap=1 --randseed=7 \
+		>"$BATS_TEST_TMPDIR/fio" 2>&1 3>&- &
+	for i in {5..10}; do
+		svmdk grow "$device" $((i * 8))M
+	done
+	wait $! || {
+		cat "$BATS_TEST_TMPDIR/fio"
+		false
+	}
+	has_size "$device" $((80 << 20))
+	fio --name=new --filename="$device" --direct=1 --ioengine=libaio --iodepth=8 --offset=32M \
+		--rw=randwrite --bsrange=4k-64k --size=48M --verify=crc32c --verify_fatal=1 \
+		--serialize_overlap=1 >/dev/null
+	cmp <(read_disk "$device") <(read_extents c.vmdk)
+}
+
+# grow_online TYPE MIB [MKFS-OPTION…]: a file system on a disk of that size grows by
+# 96 MiB while it is mounted
+grow_online() {
+	local type=$1 size=$2 device node sum room
+	shift 2
+	svmdk create c.vmdk "${size}M" -e 32M --preallocate falloc
+	device=$(svmdk attach c.vmdk)
+	node=$device
+	if [ "$type" = luks ]; then
+		type=ext4
+		printf secret | cryptsetup luksFormat -q --pbkdf pbkdf2 --pbkdf-force-iterations 1000 \
+			"$device" -
+		printf secret | cryptsetup open --key-file - "$device" svmdktestgrow
+		node=/dev/mapper/svmdktestgrow
+	fi
+	"mkfs.$type" -q "$@" "$node"
+	mount -t "$type" "$node" "$ABOVE"
+	random_bytes $((16 << 20)) >"$ABOVE/old"
+	sum=$(sha256sum <"$ABOVE/old")
+	svmdk grow c.vmdk +96M
+	case $node in
+	/dev/mapper/*) printf secret | cryptsetup resize --key-file - svmdktestgrow ;;
+	esac
+	case $type in
+	ext4) resize2fs "$node" ;;
+	xfs) xfs_growfs "$ABOVE" ;;
+	btrfs) btrfs filesystem resize max "$ABOVE" ;;
+	esac
+	# Nearly full, it has to use what is new; btrfs only knows roughly when it is.
+	room=$(($(stat -fc '%a * %S' "$ABOVE")))
+	((room > size << 20 || room > 220 << 20))
+	[ "$type" = btrfs ] || ((room < 100 << 20)) || fallocate -l $((room - (90 << 20))) "$ABOVE/filler"
+	random_bytes $((64 << 20)) >"$ABOVE/new"
+	sync -f "$ABOVE/new"
+	sha256sum <"$ABOVE/new" >"$BATS_TEST_TMPDIR/sum"
+	umount "$ABOVE"
+	[ "$node" = "$device" ] || cryptsetup close svmdktestgrow
+	svmdk detach c.vmdk
+
+	device=$(svmdk attach c.vmdk)
+	case $node in
+	/dev/mapper/*) printf secret | cryptsetup open --key-file - "$device" svmdktestgrow ;;
+	*) node=$device ;;
+	esac
+	mount -t "$type" "$node" "$ABOVE"
+	equal "$sum" "$(sha256sum <"$ABOVE/old")"
+	equal "$(cat "$BATS_TEST_TMPDIR/sum")" "$(sha256sum <"$ABOVE/new")"
+}
+
+@test "ext4 grows online on a disk that has grown" {
+	grow_online ext4 64
+}
+
+@test "XFS grows online on a disk that has grown" {
+	grow_online xfs 320
+}
+
+@test "btrfs grows online on a disk that has grown" {
+	# Less than 256 MiB is refused by btrfs itself.
+	grow_online btrfs 192 -d single -m single
+}
+
+@test "LUKS, and the file system in it, grow online on a disk that has grown" {
+	grow_online luks 64
+}
+
+@test "a short last extent is filled up, or stays as it is while it is attached" {
+	local device
+	svmdk create c.vmdk 40M -e 16M
+	svmdk grow c.vmdk 44M
+	equal "32768 32768 24576" "$(awk '/^RW/ { print $2 }' c.vmdk | xargs)"
+	device=$(svmdk attach --io mapped c.vmdk)
+	svmdk grow c.vmdk 60M 2>"$BATS_TEST_TMPDIR/note"
+	grep -q 'c.vmdk:10: note: the short extent c-f003.vmdk stays as it is' "$BATS_TEST_TMPDIR/note"
+	equal "32768 32768 24576 32768" "$(awk '/^RW/ { print $2 }' c.vmdk | xargs)"
+	has_size "$device" $((60 << 20))
+	equal 4 "$(of_list "$device" MAPPED)"
+	svmdk detach "$device"
+	svmdk attach --io mapped c.vmdk
+}
+
+@test "what cannot grow is left as it is, and says why" {
+	local device before
+	svmdk create c.vmdk 32M -e 16M
+	before=$(cat c.vmdk; ls)
+	fails_with 1 'c.vmdk: the disk has 32M .*shrinking' svmdk grow c.vmdk 31M
+	fails_with 1 'c-f002.vmdk: not enough room' svmdk grow c.vmdk 64G
+	refused 'it takes a FILE' svmdk grow c.vmdk
+	fails_with 1 'gone.vmdk: .*No such file' svmdk grow gone.vmdk +1M
+	svmdk attach -r c.vmdk
+	fails_with 1 'c.vmdk: attached read-only' svmdk grow c.vmdk +1M
+	svmdk detach c.vmdk
+	chattr +i .
+	fails_with 1 'Operation not permitted' svmdk grow c.vmdk +16M
+	chattr -i .
+	equal "$before" "$(cat c.vmdk; ls)"
+	device=$(svmdk attach c.vmdk)
+	fails_with 1 'not enough room' svmdk grow "$device" 64G
+	has_size "$device" $((32 << 20))
+	equal "$before" "$(cat c.vmdk; ls)"
+	svmdk grow c.vmdk 32M
+}
+
+@test "the file way's disk grows by the file way" {
+	local device
+	svmdk create c.vmdk 32M -e 16M
+	device=$(svmdk attach --io file c.vmdk)
+	svmdk grow c.vmdk +16M
+	equal 0 "$(of_list "$device" MAPPED)"
+	write_disk "$device" $((31 << 20)) $((2 << 20))
+	cmp <(read_disk "$device") <(read_extents c.vmdk)
+}
+
+# Where something begins or ends: with the driver (ioctl), and in the folder.
+moments=("fallocate 2" "renameat 1" "renameat 2" "unlinkat 1" "ioctl 7" "ioctl 9" "ioctl 12")
+
+@test "grow that is killed leaves the old size or the new one, and is done when it is run again" {
+	local device moment size killed=0
+	for moment in "${moments[@]}"; do
+		rm -f c* .c*
+		svmdk create c.vmdk 4M -e 2M --preallocate falloc
+		device=$(svmdk attach c.vmdk)
+		write_disk "$device" 0 1048576
+		strace -qq -o /dev/null -e trace="${moment% *}" \
+			-e inject="${moment% *}:signal=KILL:when=${moment#* }" \
+			svmdk grow c.vmdk 8M --preallocate falloc || killed=$((killed + 1))
+		size=$(container_size)
+		[ "$size" = $((4 << 20)) ] || [ "$size" = $((8 << 20)) ]
+		svmdk grow c.vmdk 8M --preallocate falloc
+		has_size "$device" $((8 << 20))
+		equal 4 "$(of_list "$device" EXTENTS)"
+		write_disk "$device" $((7 << 20)) 1048576
+		cmp <(read_disk "$device") <(read_extents c.vmdk)
+		equal "c-f001.vmdk c-f002.vmdk c-f003.vmdk c-f004.vmdk c.vmdk" \
+			"$(find . -maxdepth 1 -name '*c[.-]*' -printf '%f\n' | sort | xargs)"
+		svmdk detach c.vmdk
+	done
+	((killed > 4))
+}

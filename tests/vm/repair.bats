@@ -1,0 +1,194 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0
+# Copyright (C) 2026 the svmdk authors
+#
+# Repair takes what is damaged from a copy, if that is what it was, and nothing
+# else; and is all or nothing for each file.
+#
+# One kernel will do.
+
+load common
+
+setup() {
+	make_backing ext4
+	cd "$BACKING" || return
+	make_container c.vmdk 2048 2048 2048 2048
+	svmdk manifest c.vmdk
+	rsync -a c.vmdk* c-f*.vmdk copy/
+	rsync -a copy/ good/
+}
+
+teardown() {
+	cd /
+	clean_up
+}
+
+# flip FILE: one bit of it, and nobody shall see by its times that it was
+flip() {
+	local mtime byte
+	mtime=$(stat -c %y "$1")
+	byte=$(od -An -tu1 -j "${2:-99}" -N 1 "$1")
+	printf '%b' "\\x$(printf %02x $((byte ^ 4)))" |
+		dd of="$1" bs=1 seek="${2:-99}" conv=notrunc status=none
+	touch -d "$mtime" "$1"
+}
+
+# as_before FILE…: these have content, mtime, owner and mode of the good copy
+as_before() {
+	local file
+	for file; do
+		cmp "$file" "good/$file"
+		equal "$(stat -c '%y %U %a' "good/$file")" "$(stat -c '%y %U %a' "$file")"
+	done
+}
+
+no_leftovers() {
+	equal "" "$(find . -name '*.tmp' -o -name '.c.vmdk*')"
+}
+
+@test "damaged, missing and short extents come back as they were" {
+	local before
+	before=$(stat -c %i c-f004.vmdk)
+	flip c-f001.vmdk
+	rm c-f002.vmdk
+	truncate -s 100 c-f003.vmdk
+	svmdk repair c.vmdk --from copy
+	as_before c.vmdk c-f00{1,2,3,4}.vmdk
+	equal "$before" "$(stat -c %i c-f004.vmdk)"
+	equal "5 files: 5 intact, 0 changed, 0 modified, 0 damaged" "$(svmdk verify c.vmdk)"
+	equal "c.vmdk.sha256 c.vmdk.svmdk" "$(svmdk changed c.vmdk | xargs)"
+	no_leftovers
+}
+
+@test "a copy that is damaged itself, or older, is refused" {
+	flip c-f001.vmdk
+	flip c-f002.vmdk
+	cp -p c-f001.vmdk before
+	flip copy/c-f001.vmdk 1000
+	refused "c-f001.vmdk is not repaired: .*older, newer, or damaged" \
+		svmdk repair c.vmdk --from copy
+	cmp before c-f001.vmdk
+	as_before c-f002.vmdk
+	rm copy/c-f001.vmdk
+	refused "there is no copy of it" svmdk repair c.vmdk --from copy
+	cmp before c-f001.vmdk
+	no_leftovers
+}
+
+@test "what was modified is put back on demand, what was changed never" {
+	local device
+	device=$(svmdk attach c.vmdk)
+	write_disk "$device" 0 4096
+	svmdk detach "$device"
+	random_bytes 10 | dd of=c-f002.vmdk conv=notrunc status=none
+	cp c-f001.vmdk changed
+	cp c-f002.vmdk modified
+	flip c-f003.vmdk
+	svmdk repair c.vmdk --from copy
+	as_before c-f003.vmdk
+	cmp c-f001.vmdk changed
+	cmp c-f002.vmdk modified
+	svmdk repair c.vmdk --from copy --modified
+	as_before c-f002.vmdk
+	cmp c-f001.vmdk changed
+	rm c-f001.vmdk
+	refused "changed through svmdk since the manifest" svmdk repair c.vmdk --from copy --modified
+	[ ! -e c-f001.vmdk ]
+}
+
+@test "a descriptor that is damaged or missing comes back, whatever is left of it" {
+	flip c.vmdk 3
+	flip c-f001.vmdk
+	svmdk repair c.vmdk --from copy
+	as_before c.vmdk c-f001.vmdk
+	: >c.vmdk
+	touch -d "$(stat -c %y good/c.vmdk)" c.vmdk
+	refused "is damaged, svmdk repair" svmdk verify c.vmdk
+	# It is shorter than it was, so somebody wrote to it.
+	refused "" svmdk repair c.vmdk --from copy
+	svmdk repair c.vmdk --from copy --modified
+	as_before c.vmdk
+	rm c.vmdk
+	svmdk repair c.vmdk --from copy
+	as_before c.vmdk
+	svmdk verify c.vmdk
+	equal "c.vmdk.sha256 c.vmdk.svmdk" "$(svmdk changed c.vmdk | xargs)"
+	no_leftovers
+}
+
+@test "what is attached is not repaired, and neither is a container without a manifest" {
+	local device
+	flip c-f001.vmdk
+	device=$(svmdk attach --read-only c.vmdk)
+	fails_with 1 "attached as $device; detach it first" svmdk repair c.vmdk --from copy
+	svmdk detach "$device"
+	mv c.vmdk.sha256 away
+	fails_with 1 "it has no manifest" svmdk repair c.vmdk --from copy
+	mv away c.vmdk.sha256
+	fails_with 1 "nowhere: cannot open the folder" svmdk repair c.vmdk --from nowhere
+	fails_with 2 "" svmdk repair c.vmdk || true
+	svmdk repair c.vmdk --from copy
+}
+
+@test "a link in the copy is not followed, and one in the place of an extent is replaced" {
+	flip c-f001.vmdk
+	mv copy/c-f001.vmdk elsewhere
+	ln -s ../elsewhere copy/c-f001.vmdk
+	refused "symbolic link" svmdk repair c.vmdk --from copy
+	rm copy/c-f001.vmdk
+	mv elsewhere copy/c-f001.vmdk
+	mv c-f002.vmdk elsewhere
+	cp elsewhere before
+	ln -s elsewhere c-f002.vmdk
+	svmdk repair c.vmdk --from copy
+	as_before c-f001.vmdk c-f002.vmdk
+	cmp before elsewhere
+}
+
+# killed_at NUMBER COMMAND…: at its so-manieth system call that changes something
+killed_at() {
+	local number=$1 calls=openat,write,pwrite64,fsync,renameat,unlinkat,utimensat,fallocate,fchmod
+	shift
+	strace -f -o /dev/null -e signal=none -e trace="$calls" \
+		-e inject="$calls:signal=KILL:when=$number" "$@" >/dev/null 2>&1 || [ $? = 137 ]
+}
+
+@test "killed at any moment it leaves each file as it was or whole, and goes on the next time" {
+	local number
+	for number in 25 $((30 + RANDOM % 15)) $((45 + RANDOM % 15)) $((60 + RANDOM % 15)) 80; do
+		echo "killed at call $number"
+		flip c-f001.vmdk
+		rm -f c-f002.vmdk
+		flip c-f003.vmdk
+		cp c-f003.vmdk damaged
+		killed_at "$number" svmdk repair c.vmdk --from copy
+		cmp c-f003.vmdk damaged || cmp c-f003.vmdk good/c-f003.vmdk
+		[ ! -e c-f002.vmdk ] || cmp c-f002.vmdk good/c-f002.vmdk
+		svmdk repair c.vmdk --from copy
+		as_before c.vmdk c-f00{1,2,3,4}.vmdk
+		no_leftovers
+		svmdk verify c.vmdk
+	done
+}
+
+@test "a disk that is full is one clear line, and nothing is lost" {
+	cd /
+	clean_up
+	make_backing tmpfs
+	mount -o remount,size=40M "$BACKING"
+	cd "$BACKING"
+	make_container c.vmdk 16384 16384
+	svmdk manifest c.vmdk
+	mkdir /tmp/copy
+	cp -a c.vmdk c-f* /tmp/copy
+	flip c-f001.vmdk
+	head -c 22M /dev/zero >filler
+	run svmdk repair c.vmdk --from /tmp/copy
+	[ "$status" = 1 ]
+	[[ $output == *"c-f001.vmdk is not repaired: "*"No space left on device"* ]]
+	no_leftovers
+	rm filler
+	svmdk repair c.vmdk --from /tmp/copy
+	svmdk verify c.vmdk
+	rm -r /tmp/copy
+}

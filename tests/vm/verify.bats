@@ -1,0 +1,165 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0
+# Copyright (C) 2026 the svmdk authors
+#
+# Verify tells intact, changed, modified and damaged apart, by the hashes and by
+# what is known of who wrote.
+#
+# One kernel will do.
+
+load common
+
+setup() {
+	make_backing ext4
+	cd "$BACKING" || return
+	make_container c.vmdk 2048 2048 2048 2048
+}
+
+teardown() {
+	cd /
+	clean_up
+}
+
+# flip FILE: one bit of it, and nobody shall see by its times that it was
+flip() {
+	local mtime byte
+	mtime=$(stat -c %y "$1")
+	byte=$(od -An -tu1 -j 777777 -N 1 "$1")
+	printf '%b' "\\x$(printf %02x $((byte ^ 4)))" |
+		dd of="$1" bs=1 seek=777777 conv=notrunc status=none
+	touch -d "$mtime" "$1"
+}
+
+# states FILE: the state of each file, in a line
+states() {
+	(svmdk verify --json "$1" 2>/dev/null || true) | jq -r '[.files[].state] | join(" ")'
+}
+
+@test "a container as it was hashed is intact" {
+	svmdk manifest c.vmdk
+	equal "5 files: 5 intact, 0 changed, 0 modified, 0 damaged" "$(svmdk verify c.vmdk)"
+}
+
+@test "without a manifest it says how to make one" {
+	fails_with 1 "it has no manifest, c.vmdk.sha256; make one with svmdk manifest" \
+		svmdk verify c.vmdk
+}
+
+@test "a flipped bit is damage, even when the file was renamed or got another mode" {
+	svmdk manifest c.vmdk
+	flip c-f002.vmdk
+	equal "intact damaged intact intact intact" "$(states c.vmdk)"
+	chmod 600 c-f002.vmdk
+	equal "intact damaged intact intact intact" "$(states c.vmdk)"
+	run svmdk verify c.vmdk
+	[ "$status" = 1 ]
+	[[ $output == *"damaged   c-f002.vmdk: other bytes than the manifest's"* ]]
+	# And no manifest is made of it in passing.
+	refused "c-f002.vmdk is damaged" svmdk manifest c.vmdk
+	equal "intact damaged intact intact intact" "$(states c.vmdk)"
+}
+
+@test "what is missing or short is damage, and the rest is judged all the same" {
+	svmdk manifest c.vmdk
+	rm c-f001.vmdk
+	truncate -s 4k c-f003.vmdk
+	equal "damaged intact damaged intact intact" "$(states c.vmdk)"
+	svmdk verify c.vmdk | grep -x "damaged   c-f001.vmdk: missing"
+	svmdk verify c.vmdk | grep -x "damaged   c-f003.vmdk: short: 4096 bytes of 1048576"
+}
+
+@test "what another program wrote is modified, and the manifest accepts it" {
+	svmdk manifest c.vmdk
+	qemu-io -f vmdk -c "write -P 7 1200k 64k" c.vmdk
+	equal "intact modified intact intact modified" "$(states c.vmdk)"
+	refused "another program wrote to it" svmdk verify c.vmdk
+	svmdk manifest c.vmdk
+	svmdk verify c.vmdk
+}
+
+@test "what another program wrote after svmdk is modified as well" {
+	local device
+	svmdk manifest c.vmdk
+	device=$(svmdk attach c.vmdk)
+	write_disk "$device" 0 4096
+	write_disk "$device" 1048576 4096
+	svmdk detach "$device"
+	equal "changed changed intact intact changed" "$(states c.vmdk)"
+	random_bytes 10 | dd of=c-f002.vmdk conv=notrunc status=none
+	equal "changed modified intact intact changed" "$(states c.vmdk)"
+}
+
+@test "written while attached is changed, a flipped bit beside it is damage" {
+	local device
+	svmdk manifest c.vmdk
+	flip c-f004.vmdk
+	device=$(svmdk attach c.vmdk)
+	write_disk "$device" 0 4096
+	equal "changed intact intact damaged intact" "$(states c.vmdk)"
+	svmdk detach "$device"
+	equal "changed intact intact damaged changed" "$(states c.vmdk)"
+}
+
+@test "a copy that rsync made is judged by size and mtime" {
+	svmdk manifest c.vmdk
+	rsync -a c.vmdk* c-f*.vmdk copy/
+	svmdk verify copy/c.vmdk
+	flip copy/c-f002.vmdk
+	random_bytes 10 | dd of=copy/c-f003.vmdk conv=notrunc status=none
+	equal "intact damaged modified intact intact" "$(states copy/c.vmdk)"
+	equal "intact intact intact intact intact" "$(states c.vmdk)"
+}
+
+@test "a copy without the sidecar is judged by hashes alone" {
+	svmdk manifest c.vmdk
+	rsync -a --exclude '*.svmdk' c.vmdk* c-f*.vmdk copy/
+	svmdk verify copy/c.vmdk
+	random_bytes 10 | dd of=copy/c-f003.vmdk conv=notrunc status=none
+	equal "intact intact damaged intact intact" "$(states copy/c.vmdk)"
+}
+
+@test "an extent that cannot be read is damage at its offset, and the rest is judged" {
+	local sectors first
+	cd /
+	clean_up
+	sectors=$(blockdev --getsz /job/disks/data)
+	mkfs.ext4 -q -F /job/disks/data
+	mount /job/disks/data "$BACKING"
+	cd "$BACKING"
+	make_container c.vmdk 8192 8192 8192
+	svmdk manifest c.vmdk
+	sync
+	first=$(filefrag -b512 -e c-f002.vmdk | awk '$1 == "0:" { print $4 + 0 }')
+	cd /
+	umount "$BACKING"
+	{
+		echo "0 $((first + 4096)) linear /job/disks/data 0"
+		echo "$((first + 4096)) 8 error"
+		echo "$((first + 4104)) $((sectors - first - 4104)) linear /job/disks/data $((first + 4104))"
+	} | dmsetup create svmdkbeneath
+	mount /dev/mapper/svmdkbeneath "$BACKING"
+	cd "$BACKING"
+	equal "intact damaged intact intact" "$(states c.vmdk)"
+	equal 2097152 "$(svmdk verify --json c.vmdk 2>/dev/null | jq '.files[1].offset')"
+	refused "svmdk repair heals it" svmdk verify c.vmdk
+	refused "cannot read it at byte 2097152" svmdk verify c.vmdk
+}
+
+@test "a link or a FIFO in place of the manifest or the sidecar is not opened" {
+	svmdk manifest c.vmdk
+	mkfifo fifo
+	mv c.vmdk.sha256 manifest
+	mv c.vmdk.svmdk sidecar
+	ln -s manifest c.vmdk.sha256
+	fails_with 1 "c.vmdk.sha256: not a regular file" ends svmdk verify c.vmdk
+	mv fifo c.vmdk.sha256
+	fails_with 1 "c.vmdk.sha256: not a regular file" ends svmdk verify c.vmdk
+	equal "c-f001.vmdk c-f002.vmdk c-f003.vmdk c-f004.vmdk c.vmdk" \
+		"$(ends svmdk changed c.vmdk 2>/dev/null | xargs)"
+	mv c.vmdk.sha256 fifo
+	mv manifest c.vmdk.sha256
+	mv fifo c.vmdk.svmdk
+	equal "5 files: 5 intact, 0 changed, 0 modified, 0 damaged" "$(ends svmdk verify c.vmdk)"
+	fails_with 1 "c.vmdk.svmdk: not a regular file" ends svmdk manifest c.vmdk
+	fails_with 1 "c.vmdk.svmdk: not a regular file" ends svmdk attach c.vmdk
+}

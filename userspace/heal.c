@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+// Copyright (C) 2026 the svmdk authors
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "heal.h"
+#include "replace.h"
+
+#define TEMP_LEN 48
+
+/**
+ * struct replacement - a copy beside the file whose place it is to take
+ * @dirfd: the folder, O_PATH
+ * @base: name of the file in it
+ * @temp: name of the copy in it: always the same for a file, so that the next
+ *	run finds what this one left
+ * @fd: the copy, or -1
+ */
+struct replacement {
+	int dirfd;
+	char *base;
+	char temp[TEMP_LEN];
+	int fd;
+};
+
+static int open_place(struct replacement *r, const struct open_policy *to, const char *name,
+		      struct svmdk_error *err)
+{
+	unsigned char hash[HASH_SIZE];
+	uint64_t id;
+
+	r->fd = -1;
+	if (safe_open_folder(to, name, &r->dirfd, &r->base, err))
+		return -1;
+	if (hash_bytes(hash, r->base, strlen(r->base), err)) {
+		free(r->base);
+		close(r->dirfd);
+		return -1;
+	}
+	memcpy(&id, hash, sizeof(id));
+	snprintf(r->temp, sizeof(r->temp), ".svmdk-repair-%016" PRIx64 ".tmp", id);
+	return 0;
+}
+
+static void close_place(struct replacement *r)
+{
+	if (r->fd >= 0) {
+		close(r->fd);
+		unlinkat(r->dirfd, r->temp, 0);
+	}
+	free(r->base);
+	close(r->dirfd);
+}
+
+static int open_copy(const struct healing *h, int *fd, struct stat *st, struct svmdk_error *err)
+{
+	if (safe_open(h->from, h->name, O_RDONLY, fd, st, err)) {
+		if (err->code == ENOENT)
+			return error_set(err, ENOENT, "there is no copy of it in %s",
+					 h->from->dir.path);
+		return error_set(err, err->code, "its copy in %s cannot be opened: %s",
+				 h->from->dir.path, err->text);
+	}
+	if (S_ISREG(st->st_mode))
+		return 0;
+	close(*fd);
+	return error_set(err, EINVAL, "its copy in %s is not a regular file", h->from->dir.path);
+}
+
+/* Owner and mode of what it replaces; without that, of what it is to be like. */
+static int give_owner(const struct healing *h, const struct replacement *r, const struct stat *copy)
+{
+	struct stat old;
+
+	if (fstatat(r->dirfd, r->base, &old, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(old.st_mode))
+		return fchown(r->fd, old.st_uid, old.st_gid) || fchmod(r->fd, old.st_mode & 07777);
+	if (h->like)
+		copy = h->like;
+	if (fchown(r->fd, copy->st_uid, copy->st_gid) && errno != EPERM)
+		return -1;
+	return fchmod(r->fd, copy->st_mode & 0666);
+}
+
+static int fill(struct healing *h, struct replacement *r, int copy, const struct stat *st,
+		struct svmdk_error *err)
+{
+	const struct timespec times[2] = {
+		{ .tv_nsec = UTIME_OMIT },
+		h->mtime ? *h->mtime : st->st_mtim,
+	};
+	unsigned char hash[HASH_SIZE];
+
+	/* All of it at once: no holes, and a full disk is found before the work. */
+	if (st->st_size && fallocate(r->fd, 0, 0, st->st_size) && errno != EOPNOTSUPP)
+		return error_errno(err, errno, "cannot write a new file beside it");
+	if (hash_copy(copy, r->fd, st->st_size, hash, h->progress, &h->done, err))
+		return -1;
+	if (memcmp(hash, h->hash, HASH_SIZE))
+		return error_set(err, EBADMSG,
+				 "its copy in %s is not what the manifest says: older, newer, or "
+				 "damaged itself",
+				 h->from->dir.path);
+	if (give_owner(h, r, st) || futimens(r->fd, times) || fsync(r->fd))
+		return error_errno(err, errno, "cannot write a new file beside it");
+	return 0;
+}
+
+static int put_in_place(struct replacement *r, struct svmdk_error *err)
+{
+	if (renameat(r->dirfd, r->temp, r->dirfd, r->base))
+		return error_errno(err, errno, "cannot put the new file in its place");
+	close(r->fd);
+	r->fd = -1;
+	if (replace_sync_folder(r->dirfd))
+		return error_errno(err, errno,
+				   "replaced, but its folder cannot be written to disk");
+	return 0;
+}
+
+static int replace(struct healing *h, int copy, const struct stat *st, struct svmdk_error *err)
+{
+	struct replacement r;
+	int ret;
+
+	if (open_place(&r, h->to, h->name, err))
+		return -1;
+	unlinkat(r.dirfd, r.temp, 0);
+	r.fd = openat(r.dirfd, r.temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (r.fd < 0)
+		ret = error_errno(err, errno, "cannot make a new file beside it");
+	else
+		ret = fill(h, &r, copy, st, err) || put_in_place(&r, err) ? -1 : 0;
+	close_place(&r);
+	return ret;
+}
+
+int heal_file(struct healing *h, struct svmdk_error *err)
+{
+	struct stat st;
+	int copy, ret;
+
+	if (open_copy(h, &copy, &st, err))
+		return -1;
+	ret = replace(h, copy, &st, err);
+	close(copy);
+	return ret;
+}
+
+void heal_clear(const struct open_policy *to, const char *name)
+{
+	struct svmdk_error err;
+	struct replacement r;
+
+	if (open_place(&r, to, name, &err))
+		return;
+	unlinkat(r.dirfd, r.temp, 0);
+	close_place(&r);
+}

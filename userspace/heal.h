@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Copyright (C) 2026 the svmdk authors */
+#ifndef SVMDK_HEAL_H
+#define SVMDK_HEAL_H
+
+#include <stdint.h>
+#include <sys/stat.h>
+#include <time.h>
+#include "hash.h"
+#include "message.h"
+#include "progress.h"
+#include "safe_open.h"
+
+/**
+ * struct healing - a file that is to be replaced by a copy of what it was
+ * @to: where the file may be
+ * @from: where the copy may be, under the same name
+ * @name: of both, as the descriptor has it
+ * @hash: what the copy must have
+ * @mtime: what the file gets, or NULL for the copy's
+ * @like: status of a file whose owner and mode it gets when it is missing, or
+ *	NULL for the copy's
+ * @progress: begun, for bytes
+ * @done: bytes of these done; goes on
+ */
+struct healing {
+	const struct open_policy *to;
+	const struct open_policy *from;
+	const char *name;
+	const unsigned char *hash;
+	const struct timespec *mtime;
+	const struct stat *like;
+	struct progress *progress;
+	uint64_t done;
+};
+
+/**
+ * heal_file() - replace a file by a copy of what it was
+ * @h: which
+ * @err: filled on failure; @err->code is EBADMSG when the copy has another hash,
+ *	EINTR when interrupt_seen()
+ *
+ * The copy is hashed while it is copied beside the file, and only takes its
+ * place when the hash is right and all of it is on stable storage. Returns 0 or
+ * -1: the file is as it was, unless only the last fsync of its folder failed.
+ */
+int heal_file(struct healing *h, struct svmdk_error *err);
+
+/**
+ * heal_clear() - remove what an interrupted heal_file() left
+ * @to: where the file may be
+ * @name: of the file that was to be replaced
+ *
+ * Nobody else may be at it.
+ */
+void heal_clear(const struct open_policy *to, const char *name);
+
+#endif /* SVMDK_HEAL_H */

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Copyright (C) 2026 the svmdk authors */
+#ifndef SVMDK_LEFTOVERS_H
+#define SVMDK_LEFTOVERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "container.h"
+#include "message.h"
+
+/*
+ * A command that makes, replaces or lengthens extent files may be killed at any
+ * instant. So it first writes down, beside the descriptor FILE as
+ * .FILE.svmdk-files, the names of all files that it is going to make, to
+ * lengthen, to use up or to remove. The rule by which the next command clears
+ * up behind it asks only the descriptor that is in force, the old one or the
+ * new:
+ *
+ *	Of a listed file, what the descriptor does not name is nobody's. A file
+ *	that it does not name at all is removed; of one that it names in part,
+ *	the rest is given back: cut off behind the last sector that is named,
+ *	punched before it.
+ *
+ * Then the list goes. So the order of a command is: lock, leftovers_recover(),
+ * leftovers_begin(), make and fsync the new files, replace the descriptor
+ * (which is the one step that counts), remove the old files, leftovers_end().
+ * When it fails before that step: leftovers_recover() again, which takes away
+ * what was made.
+ *
+ * Never list a file in which something lies that is not the disk's: one that
+ * is longer than the descriptor says stays out of the list unless the command
+ * itself made it longer.
+ *
+ * The list says which inode it is and when that was made. It comes from where
+ * the container comes from, so one that travelled with a copy, or that somebody
+ * made up, is not followed.
+ */
+
+/**
+ * struct leftovers_found - what leftovers_recover() came upon
+ * @removed: files removed
+ * @trimmed: files of which a part was given back
+ * @foreign: there was a list that was not made here; it is gone, the files stay
+ */
+struct leftovers_found {
+	size_t removed;
+	size_t trimmed;
+	bool foreign;
+};
+
+/**
+ * leftovers_begin() - write the list, to disk
+ * @c: the container, locked; leftovers_recover() has run
+ * @names: of the files, as the descriptor in force or the new one has them;
+ *	they may exist or not
+ * @nr: how many; may be 0
+ * @err: filled on failure, with @err->file
+ *
+ * Returns 0 or -1: there is no list.
+ */
+int leftovers_begin(const struct container *c, const char *const *names, size_t nr,
+		    struct svmdk_error *err);
+
+/**
+ * leftovers_end() - remove the list: the work is done
+ * @c: the container, locked
+ * @err: filled on failure, with @err->file
+ *
+ * The files that it named are no longer looked after. No list is fine. Returns
+ * 0 or -1.
+ */
+int leftovers_end(const struct container *c, struct svmdk_error *err);
+
+/**
+ * leftovers_recover() - apply the rule to what an interrupted command left
+ * @c: the container, locked, so that what it says is in force
+ * @found: filled; may be NULL
+ * @err: filled on failure, with @err->file
+ *
+ * Costs one failed open when there is no list, which is the rule. Returns 0, or
+ * -1: the list is there still, and another try goes on.
+ */
+int leftovers_recover(const struct container *c, struct leftovers_found *found,
+		      struct svmdk_error *err);
+
+/**
+ * leftovers_name() - name of a container's list
+ * @c: the container
+ *
+ * In the descriptor's folder. Returns a string to be freed; NULL when there is
+ * no memory.
+ */
+char *leftovers_name(const struct container *c);
+
+#endif /* SVMDK_LEFTOVERS_H */

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0
+// Copyright (C) 2026 the svmdk authors
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "heal.h"
+#include "lost_descriptor.h"
+#include "manifest_file.h"
+#include "side_file.h"
+#include "sidecar.h"
+
+/**
+ * struct lost_descriptor - a descriptor that may be damaged or missing
+ * @path: as the user gave it
+ * @real_path: absolute; its folder has no symbolic links in it
+ * @name: last part of @real_path
+ * @to: its folder
+ * @fd: the file, locked; -1 when it is missing
+ * @st: its status
+ * @hash: of it
+ * @wanted: the hash that the manifest has
+ * @lock: holds the lock on the sidecar, or -1
+ * @session: there is one that did not end
+ * @known: the sidecar has @entry
+ * @entry: of it
+ */
+struct lost_descriptor {
+	const char *path;
+	char *real_path;
+	const char *name;
+	struct open_policy to;
+	int fd;
+	struct stat st;
+	unsigned char hash[HASH_SIZE];
+	unsigned char wanted[HASH_SIZE];
+	int lock;
+	bool session;
+	bool known;
+	struct sidecar_entry entry;
+};
+
+static int fail(const struct lost_descriptor *d, int code, const char *what,
+		struct svmdk_error *err)
+{
+	error_errno(err, code, "%s", what);
+	return error_at(err, d->path, 0);
+}
+
+/* A link is followed as long as it leads somewhere. */
+static int find_folder(struct lost_descriptor *d, struct svmdk_error *err)
+{
+	const struct stat none = { 0 };
+	const char *slash = strrchr(d->path, '/');
+	const char *last = slash ? slash + 1 : d->path;
+	char *copy, *dir;
+	int ret;
+
+	d->real_path = realpath(d->path, NULL);
+	if (!d->real_path && errno == ENOENT && *last) {
+		copy = strdup(d->path);
+		dir = copy ? realpath(dirname(copy), NULL) : NULL;
+		if (dir && asprintf(&d->real_path, "%s/%s", strcmp(dir, "/") ? dir : "", last) < 0)
+			d->real_path = NULL;
+		free(copy);
+		free(dir);
+	}
+	if (!d->real_path)
+		return fail(d, errno, "cannot find the descriptor", err);
+	d->name = strrchr(d->real_path, '/') + 1;
+	copy = strdup(d->real_path);
+	if (!copy)
+		return fail(d, ENOMEM, "cannot find the descriptor", err);
+	ret = open_policy_init(&d->to, dirname(copy), &none, err);
+	free(copy);
+	return ret;
+}
+
+/* Opens it when it is there. What is no file is none of ours. */
+static int open_present(struct lost_descriptor *d, struct svmdk_error *err)
+{
+	d->fd = side_file_open(d->to.dir.fd, d->name, O_RDONLY, &d->st, err);
+	if (d->fd < 0)
+		return err->code == ENOENT ? 0 : error_at(err, d->path, 0);
+	if (flock(d->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+		return 0;
+	error_set(err, EWOULDBLOCK,
+		  "in use: it is attached (see svmdk list), or another svmdk command is at work "
+		  "on it");
+	return error_at(err, d->path, 0);
+}
+
+static int check_attached(const struct lost_descriptor *d, struct svmdk_error *err)
+{
+	int control = control_open(false, err);
+	struct device device;
+	int code;
+
+	if (control < 0)
+		return 0;
+	code = control_find_device(control, d->fd < 0 ? NULL : &d->st, d->real_path, &device);
+	close(control);
+	if (code)
+		return 0;
+	error_set(err, EBUSY, "attached as /dev/svmdk%u; detach it first", device.status.index);
+	device_free(&device);
+	return error_at(err, d->path, 0);
+}
+
+static int read_manifest(struct lost_descriptor *d, struct svmdk_error *err)
+{
+	const struct manifest_line *line;
+	struct manifest m;
+	char *name;
+	int ret;
+
+	if (asprintf(&name, "%s" MANIFEST_SUFFIX, d->name) < 0)
+		return fail(d, ENOMEM, "cannot read the manifest", err);
+	ret = manifest_read(&m, d->to.dir.fd, name, err);
+	free(name);
+	if (ret && err->code == ENOENT) {
+		error_set(err, ENOENT,
+			  "it has no manifest, so nothing says what it was; restore all of it");
+		return error_at(err, d->path, 0);
+	}
+	if (ret)
+		return -1;
+	line = manifest_find(&m, d->name);
+	if (line)
+		memcpy(d->wanted, line->hash, HASH_SIZE);
+	manifest_free(&m);
+	if (line)
+		return 0;
+	error_set(err, ENOENT, "its manifest says nothing of the descriptor");
+	return error_at(err, d->path, 0);
+}
+
+/* One that is broken says nothing; the hash alone decides then. */
+static int read_sidecar(struct lost_descriptor *d, struct svmdk_error *err)
+{
+	const struct sidecar_entry *found;
+	struct sidecar s;
+	char *name;
+	int ret;
+
+	if (asprintf(&name, "%s" SIDECAR_SUFFIX, d->name) < 0)
+		return fail(d, ENOMEM, "cannot read the sidecar", err);
+	ret = sidecar_lock(d->to.dir.fd, name, &d->lock, err) && err->code == EWOULDBLOCK ? -1 : 0;
+	if (!ret && sidecar_read(&s, d->to.dir.fd, name, err) == 0) {
+		d->session = s.session != SESSION_NONE;
+		found = sidecar_find(&s, d->name);
+		d->known = found;
+		if (found)
+			d->entry = *found;
+		d->entry.name = NULL;
+		sidecar_free(&s);
+	}
+	free(name);
+	return ret;
+}
+
+static int hash_present(struct lost_descriptor *d, struct svmdk_error *err)
+{
+	struct side_file file;
+	int ret;
+
+	if (d->fd < 0)
+		return 0;
+	if (side_file_read(&file, d->to.dir.fd, d->name, err))
+		return error_at(err, d->path, 0);
+	ret = hash_bytes(d->hash, file.bytes, file.length, err);
+	side_file_free(&file);
+	return ret;
+}
+
+/* The same as of an extent; see verdict.h. Returns whether it is to be healed. */
+static bool judge(const struct lost_descriptor *d, bool modified, const char **reason)
+{
+	struct facts facts;
+	bool moved;
+
+	*reason = "missing";
+	if (d->fd < 0)
+		return true;
+	facts_of(&facts, &d->st, d->st.st_size);
+	moved = d->known && d->entry.facts.inode && !facts_same_content(&facts, &d->entry.facts);
+	*reason = "changed through svmdk since the manifest";
+	if (d->known && (!d->entry.hashed || memcmp(d->entry.hash, d->wanted, HASH_SIZE) ||
+			 (d->session && moved) || (d->entry.changed && !moved)))
+		return false;
+	*reason = moved ? "modified by another program; --modified undoes that" : "damaged";
+	return !moved || modified;
+}
+
+static int heal(struct lost_descriptor *d, const struct open_policy *from, struct svmdk_error *err)
+{
+	struct progress progress;
+	struct healing h = {
+		.to = &d->to,
+		.from = from,
+		.name = d->name,
+		.hash = d->wanted,
+		.mtime = d->known && d->entry.facts.inode && !d->entry.changed ?
+				 &d->entry.facts.mtime :
+				 NULL,
+		.progress = &progress,
+	};
+	int ret;
+
+	progress_begin(&progress, "Repairing", 0);
+	heal_clear(&d->to, d->name);
+	ret = heal_file(&h, err);
+	return ret ? error_at(err, d->path, 0) : 0;
+}
+
+static int look_and_heal(struct lost_descriptor *d, const struct open_policy *from, bool modified,
+			 const char **reason, enum lost *lost, struct svmdk_error *err)
+{
+	/* First the lock that svmdk detach has too; what says more, before that. */
+	if (find_folder(d, err) || check_attached(d, err) || read_sidecar(d, err) ||
+	    open_present(d, err) || check_attached(d, err) || read_manifest(d, err) ||
+	    hash_present(d, err))
+		return -1;
+	*lost = LOST_NOT;
+	if (d->fd >= 0 && memcmp(d->hash, d->wanted, HASH_SIZE) == 0)
+		return 0;
+	*lost = LOST_LEFT;
+	if (!judge(d, modified, reason))
+		return 0;
+	*lost = LOST_HEALED;
+	return heal(d, from, err);
+}
+
+int lost_descriptor_heal(const char *path, const struct open_policy *from, bool modified,
+			 const char **reason, enum lost *lost, struct svmdk_error *err)
+{
+	struct lost_descriptor d = { .path = path, .fd = -1, .lock = -1 };
+	int ret = look_and_heal(&d, from, modified, reason, lost, err);
+
+	if (d.fd >= 0)
+		close(d.fd);
+	if (d.lock >= 0)
+		close(d.lock);
+	if (d.to.dir.path)
+		open_policy_free(&d.to);
+	free(d.real_path);
+	return ret;
+}

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0
+// Copyright (C) 2026 the svmdk authors
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "container.h"
+#include "hash.h"
+#include "interrupt.h"
+#include "marks.h"
+#include "message.h"
+#include "progress.h"
+
+/**
+ * struct hashing - a manifest on its way
+ * @m: what is known of the container's files; holds the lock
+ * @queue: numbers of the files to hash
+ * @nr: how many
+ * @before: of each of these, what was known of it
+ * @damaged: files that have other bytes though nothing wrote them
+ * @moved: files that another program wrote while they were read
+ * @err: filled when it cannot go on
+ */
+struct hashing {
+	struct marks m;
+	size_t *queue;
+	size_t nr;
+	enum change *before;
+	size_t damaged;
+	size_t moved;
+	struct svmdk_error *err;
+};
+
+static int open_queued(void *arg, size_t i, struct extent_file *file, struct svmdk_error *err)
+{
+	const struct hashing *h = arg;
+
+	return members_open(&h->m.members, h->queue[i], file, err);
+}
+
+/*
+ * Its inode or ctime moved, which a copy, a chmod or a rename does; if its
+ * bytes did too that is no change to be accepted in passing.
+ */
+static bool is_damaged(const struct hashing *h, size_t i, const struct hash_result *r)
+{
+	const struct sidecar_entry *e = &h->m.entries[h->queue[i]];
+
+	return h->before[i] == CHANGE_TOUCHED && !r->moved &&
+	       memcmp(e->hash, r->hash, HASH_SIZE) != 0;
+}
+
+static int take_hash(void *arg, size_t i, const struct hash_result *r)
+{
+	struct hashing *h = arg;
+	const struct member *member = &h->m.members.list[h->queue[i]];
+	struct sidecar_entry *e = &h->m.entries[h->queue[i]];
+
+	if (r->outcome != HASH_DONE) {
+		*h->err = *r->err;
+		if (r->outcome == HASH_UNREADABLE)
+			error_set(h->err, r->err->code, "%s: %s; put it back with svmdk repair",
+				  member->name, r->err->text);
+		return -1;
+	}
+	if (is_damaged(h, i, r)) {
+		message_error(h->m.c->path, 0,
+			      "%s is damaged: other bytes than when it was hashed, though size and "
+			      "mtime say that nothing wrote it; svmdk repair heals it, or touch it "
+			      "to have it accepted",
+			      member->name);
+		h->damaged++;
+		return 0;
+	}
+	if (r->moved && !h->m.live) {
+		message_error(h->m.c->path, 0,
+			      "%s was written while it was read; stop the program that does, and "
+			      "run svmdk manifest again",
+			      member->name);
+		h->moved++;
+	}
+	e->name = (char *)member->name;
+	e->changed = r->moved;
+	facts_of(&e->facts, &r->st, member->block ? r->size : (uint64_t)r->st.st_size);
+	e->hashed = true;
+	memcpy(e->hash, r->hash, HASH_SIZE);
+	return 0;
+}
+
+static int hash_queue(struct hashing *h, struct svmdk_error *err)
+{
+	struct progress progress;
+	const struct hash_work work = {
+		.nr = h->nr,
+		.open = open_queued,
+		.done = take_hash,
+		.arg = h,
+		.settle = true,
+		.drop_cache = h->m.attached,
+		.progress = &progress,
+	};
+	uint64_t bytes = 0;
+	size_t i;
+	int ret;
+
+	for (i = 0; i < h->nr; i++)
+		bytes += h->m.members.list[h->queue[i]].facts.size;
+	h->err = err;
+	progress_begin(&progress, "Hashing", bytes);
+	ret = hash_files(&work, err);
+	progress_end(&progress);
+	if (ret < 0 && err->code == EINTR)
+		error_set(err, EINTR, "interrupted; the manifest is as it was");
+	if (ret)
+		error_at(err, err->file[0] ? err->file : h->m.c->path, err->line);
+	return ret ? -1 : 0;
+}
+
+static int fill_queue(struct hashing *h, struct svmdk_error *err)
+{
+	enum change change;
+	size_t i;
+
+	h->queue = calloc(h->m.members.nr, sizeof(*h->queue));
+	h->before = calloc(h->m.members.nr, sizeof(*h->before));
+	if (!h->queue || !h->before)
+		return error_errno(err, ENOMEM, "cannot hash the container's files");
+	for (i = 0; i < h->m.members.nr; i++) {
+		change = marks_change(&h->m, i);
+		if (change == CHANGE_NONE)
+			continue;
+		h->before[h->nr] = change;
+		h->queue[h->nr++] = i;
+	}
+	return 0;
+}
+
+/*
+ * The driver's dirty bits move from there to here, and a SIGKILL may come at
+ * any moment. So the sidecar first says that it is sure of nothing, until it
+ * has them. What is written from then on is dirty again, and detach will say
+ * so; what was written before is in the files after the second flush, with its
+ * mtime.
+ */
+static int take_dirty_bits(struct marks *m, struct svmdk_error *err)
+{
+	const bool all = marks_unended(m);
+	size_t i;
+
+	if (marks_flush(m, err) || marks_write(m, SESSION_UNSURE, err) ||
+	    marks_ask_dirty(m, true, err))
+		return -1;
+	for (i = 0; i < m->members.nr; i++) {
+		if (m->dirty[i] || (all && m->members.list[i].writable))
+			marks_set_changed(m, i);
+	}
+	if (marks_write(m, SESSION_ATTACHED, err) || marks_flush(m, err))
+		return -1;
+	marks_look(m);
+	return 0;
+}
+
+/* What was written since the bits were taken is not what was hashed. */
+static int mark_written_meanwhile(struct marks *m, struct svmdk_error *err)
+{
+	size_t i;
+
+	if (marks_ask_dirty(m, false, err))
+		return -1;
+	for (i = 0; i < m->members.nr; i++) {
+		if (m->dirty[i])
+			m->entries[i].changed = true;
+	}
+	return 0;
+}
+
+static int write_manifest(const struct marks *m, struct svmdk_error *err)
+{
+	struct manifest new = { 0 };
+	int ret = 0;
+	size_t i;
+
+	for (i = 0; i < m->members.nr && !ret; i++)
+		ret = manifest_add(&new, m->members.list[i].name, m->entries[i].hash);
+	if (ret)
+		error_errno(err, ENOMEM, "cannot write the manifest");
+	else
+		ret = manifest_write(&new, m->c->policy.dir.fd, m->manifest_name, &m->c->st, err);
+	manifest_free(&new);
+	return ret;
+}
+
+/*
+ * The manifest first: the sidecar has the hashes too, and where they differ the
+ * file counts as changed. So neither is ever believed without the other.
+ */
+static int write_both(struct hashing *h, struct svmdk_error *err)
+{
+	struct marks *m = &h->m;
+
+	if (m->live && mark_written_meanwhile(m, err))
+		return -1;
+	if ((h->nr || m->manifest.nr != m->members.nr) && write_manifest(m, err))
+		return -1;
+	if (!h->nr && !m->live && !m->travelled && m->session == SESSION_NONE)
+		return 0;
+	return marks_write(m, m->live ? SESSION_ATTACHED : SESSION_NONE, err);
+}
+
+/*
+ * The lock on the sidecar comes first, for that is the one which svmdk detach
+ * has when the driver lets go of the other.
+ */
+static int begin(struct hashing *h, struct container *c, struct svmdk_error *err)
+{
+	if (marks_open(&h->m, c, true, err) || marks_ask_driver(&h->m, err))
+		return -1;
+	if (!h->m.attached && container_lock(c, err))
+		return -1;
+	if (h->m.manifest_err.code && h->m.manifest_err.code != ENOENT)
+		message_warn(h->m.manifest_err.file, h->m.manifest_err.line,
+			     "not a manifest; every file is hashed anew");
+	if (h->m.sidecar_err.code && h->m.sidecar_err.code != ENOENT)
+		message_warn(h->m.sidecar_err.file, h->m.sidecar_err.line,
+			     "%s; every file is hashed anew", h->m.sidecar_err.text);
+	marks_look(&h->m);
+	if (h->m.live)
+		return take_dirty_bits(&h->m, err);
+	return marks_unended(&h->m) ? marks_recover(&h->m, err) : 0;
+}
+
+static int make_manifest(struct container *c)
+{
+	struct hashing h = { 0 };
+	struct svmdk_error err;
+	int ret;
+
+	ret = begin(&h, c, &err) || fill_queue(&h, &err) || hash_queue(&h, &err) ||
+	      write_both(&h, &err);
+	if (ret)
+		error_print(&err);
+	else
+		printf("%s: %zu files, %zu hashed\n", h.m.manifest_name, h.m.members.nr, h.nr);
+	free(h.queue);
+	free(h.before);
+	marks_close(&h.m);
+	return ret || h.damaged || h.moved ? EXIT_FAILED : EXIT_OK;
+}
+
+static int run(int argc, char **argv)
+{
+	struct container_args args;
+	int status = command_container_args(&cmd_manifest, argc, argv, &args);
+	struct svmdk_error err;
+	struct container c;
+
+	if (!args.file)
+		return status;
+	interrupt_catch();
+	if (container_open(&c, args.file, args.allow, args.nr_allow, &err)) {
+		error_print(&err);
+		status = EXIT_FAILED;
+	} else {
+		status = make_manifest(&c);
+		container_close(&c);
+	}
+	free(args.allow);
+	return status;
+}
+
+const struct command cmd_manifest = {
+	.name = "manifest",
+	.args = "FILE [--allow-outside DIR]...",
+	.summary = "Write down the hash of each extent, as sha256sum does",
+	.help = "FILE is the descriptor; it may be attached. FILE.sha256 gets a line for each\n"
+		"extent and one for the descriptor, which `sha256sum -c' reads; FILE.svmdk, the\n"
+		"sidecar, keeps what tells later whether a file changed. Only what changed since\n"
+		"the last time, or was not there, is hashed. What is written meanwhile counts as\n"
+		"changed.\n"
+		"\n"
+		"Options:\n"
+		"      --allow-outside DIR  extents may be in DIR and below, too; may be given\n"
+		"                           several times\n"
+		"  -h, --help               show this\n",
+	.run = run,
+};

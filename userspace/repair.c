@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: GPL-2.0
+// Copyright (C) 2026 the svmdk authors
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "container.h"
+#include "heal.h"
+#include "interrupt.h"
+#include "leftovers.h"
+#include "lost_descriptor.h"
+#include "marks.h"
+#include "message.h"
+#include "progress.h"
+#include "verdict.h"
+
+/**
+ * struct repair - a repair under way
+ * @args: the descriptor and the folders of --allow-outside
+ * @from_path: folder of the copy, as the user gave it
+ * @modified: files that another program wrote are put back too
+ * @from: the folder of the copy
+ * @c: the container
+ * @m: what is known of its files
+ * @findings: of each what was found
+ * @progress: of the copying
+ * @done: bytes copied
+ * @healed: files that were put back
+ * @failed: files that could not be
+ */
+struct repair {
+	struct container_args args;
+	const char *from_path;
+	bool modified;
+	struct open_policy from;
+	struct container c;
+	struct marks m;
+	struct finding *findings;
+	struct progress progress;
+	uint64_t done;
+	size_t healed;
+	size_t failed;
+};
+
+static void say(struct repair *r, const char *what, const char *name, const char *why)
+{
+	char *escaped = message_escape(name), *reason = message_escape(why);
+
+	progress_end(&r->progress);
+	printf("%-8s  %s: %s\n", what, escaped ? escaped : "", reason ? reason : "");
+	free(escaped);
+	free(reason);
+}
+
+static void say_failed(struct repair *r, const char *name, const struct svmdk_error *err)
+{
+	progress_end(&r->progress);
+	message_error(r->args.file, 0, "%s is not repaired: %s", name, err->text);
+	r->failed++;
+}
+
+static const struct finding *finding_of(const struct repair *r, size_t i)
+{
+	return &r->findings[i];
+}
+
+static bool is_wanted(const struct repair *r, size_t i)
+{
+	const enum verdict verdict = finding_of(r, i)->verdict;
+
+	return verdict == VERDICT_DAMAGED || (verdict == VERDICT_MODIFIED && r->modified);
+}
+
+/* What the manifest has of it is older than what was in it. */
+static bool was_changed(const struct repair *r, size_t i)
+{
+	return r->m.entries[i].name && r->m.entries[i].changed;
+}
+
+/*
+ * QEMU may have it open. The file is held until another has its place; one
+ * that is short, missing or worse cannot be in use.
+ */
+static int hold_old(struct repair *r, size_t i, struct extent_file *old, struct svmdk_error *err)
+{
+	const size_t extent = r->m.members.list[i].extent;
+
+	if (extent == NO_MEMBER || container_open_extent_writable(&r->c, extent, old, err)) {
+		old->fd = -1;
+		return 0;
+	}
+	if (container_lock_extent(&r->c, extent, old, err) == 0)
+		return 0;
+	close(old->fd);
+	return -1;
+}
+
+static int heal_member(struct repair *r, size_t i, struct svmdk_error *err)
+{
+	const struct sidecar_entry *e = &r->m.entries[i];
+	struct healing h = {
+		.to = &r->c.policy,
+		.from = &r->from,
+		.name = r->m.members.list[i].name,
+		.hash = r->m.lines[i]->hash,
+		.mtime = e->name && e->facts.inode && !e->changed ? &e->facts.mtime : NULL,
+		.like = &r->c.st,
+		.progress = &r->progress,
+		.done = r->done,
+	};
+	struct extent_file old;
+	int ret;
+
+	if (hold_old(r, i, &old, err))
+		return -1;
+	ret = heal_file(&h, err);
+	r->done = h.done;
+	if (old.fd >= 0)
+		close(old.fd);
+	return ret;
+}
+
+/* It has a new inode and ctime, which are to be expected from now on. */
+static void keep_facts(struct repair *r, size_t i)
+{
+	struct sidecar_entry *e = &r->m.entries[i];
+
+	if (!r->m.has_sidecar || members_look(&r->m.members, i))
+		return;
+	e->name = (char *)r->m.members.list[i].name;
+	e->changed = false;
+	e->facts = r->m.members.list[i].facts;
+	e->hashed = true;
+	memcpy(e->hash, r->m.lines[i]->hash, HASH_SIZE);
+}
+
+/* Returns 0 to go on with the next. */
+static int repair_member(struct repair *r, size_t i)
+{
+	const struct member *member = &r->m.members.list[i];
+	struct svmdk_error err;
+
+	if (!r->m.lines[i]) {
+		error_set(&err, ENOENT, "the manifest says nothing of it");
+	} else if (was_changed(r, i)) {
+		error_set(&err, ESTALE,
+			  "it was changed through svmdk since the manifest, and a copy of before "
+			  "that would be older than the rest; if that is better than nothing, copy "
+			  "it by hand");
+	} else if (member->block) {
+		error_set(&err, ENOTBLK, "it is a block device; copy to it by hand");
+	} else if (heal_member(r, i, &err) == 0) {
+		keep_facts(r, i);
+		r->healed++;
+		say(r, "repaired", member->name, finding_of(r, i)->reason);
+		return 0;
+	}
+	say_failed(r, member->name, &err);
+	return err.code == EINTR ? -1 : 0;
+}
+
+static uint64_t sum_wanted(const struct repair *r)
+{
+	uint64_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < r->m.members.nr; i++) {
+		if (is_wanted(r, i))
+			sum += r->m.members.list[i].need;
+	}
+	return sum;
+}
+
+static void repair_all(struct repair *r)
+{
+	size_t i;
+
+	progress_begin(&r->progress, "Repairing", sum_wanted(r));
+	for (i = 0; i < r->m.members.nr; i++) {
+		if (is_wanted(r, i)) {
+			if (repair_member(r, i))
+				break;
+		} else if (finding_of(r, i)->verdict != VERDICT_INTACT) {
+			say(r, "left", r->m.members.list[i].name, finding_of(r, i)->reason);
+		}
+	}
+	progress_end(&r->progress);
+}
+
+static int check_attached(const struct marks *m, struct svmdk_error *err)
+{
+	if (!m->attached)
+		return 0;
+	error_set(err, EBUSY, "attached as /dev/svmdk%u; detach it first", m->device.status.index);
+	return error_at(err, m->c->path, 0);
+}
+
+/* The locks in the order of svmdk manifest, and for its reason. */
+static int begin(struct repair *r, struct svmdk_error *err)
+{
+	size_t i;
+
+	if (container_open(&r->c, r->args.file, r->args.allow, r->args.nr_allow, err) ||
+	    marks_open(&r->m, &r->c, true, err) || marks_ask_driver(&r->m, err) ||
+	    check_attached(&r->m, err) || container_lock(&r->c, err) ||
+	    leftovers_recover(&r->c, NULL, err))
+		return -1;
+	if (r->m.manifest_err.code) {
+		*err = r->m.manifest_err;
+		return -1;
+	}
+	for (i = 0; i < r->m.members.nr; i++)
+		heal_clear(&r->c.policy, r->m.members.list[i].name);
+	marks_look(&r->m);
+	return marks_unended(&r->m) ? marks_recover(&r->m, err) : 0;
+}
+
+static int repair_extents(struct repair *r, bool descriptor_healed, struct svmdk_error *err)
+{
+	if (begin(r, err) || verdicts_find(&r->m, &r->findings, err))
+		return -1;
+	if (descriptor_healed)
+		keep_facts(r, r->m.members.nr - 1);
+	repair_all(r);
+	/* Also what was done before it was interrupted. */
+	if (r->m.has_sidecar && (r->healed || descriptor_healed) &&
+	    marks_write(&r->m, SESSION_NONE, err))
+		return -1;
+	return 0;
+}
+
+/* The descriptor first, for it says which the others are. */
+static int repair(struct repair *r, struct svmdk_error *err)
+{
+	const struct stat none = { 0 };
+	enum lost lost = LOST_NOT;
+	const char *reason;
+	int ret;
+
+	if (open_policy_init(&r->from, r->from_path, &none, err) ||
+	    lost_descriptor_heal(r->args.file, &r->from, r->modified, &reason, &lost, err))
+		return -1;
+	if (lost == LOST_HEALED)
+		say(r, "repaired", r->args.file, reason);
+	ret = repair_extents(r, lost == LOST_HEALED, err);
+	if (ret && lost == LOST_LEFT)
+		message_note(r->args.file, 0, "the descriptor is not as in the manifest: %s",
+			     reason);
+	return ret;
+}
+
+static int run_repair(struct repair *r)
+{
+	struct svmdk_error err;
+	int ret;
+
+	interrupt_catch();
+	ret = repair(r, &err);
+	if (ret)
+		error_print(&err);
+	verdicts_free(r->findings, r->m.members.nr);
+	marks_close(&r->m);
+	container_close(&r->c);
+	if (r->from.dir.path)
+		open_policy_free(&r->from);
+	return ret || r->failed ? EXIT_FAILED : EXIT_OK;
+}
+
+static int read_args(int argc, char **argv, struct repair *r)
+{
+	static const struct option options[] = {
+		{ "allow-outside", required_argument, NULL, 'a' },
+		{ "from", required_argument, NULL, 'f' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "modified", no_argument, NULL, 'm' },
+		{ 0 },
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (option) {
+		case 'a':
+			r->args.allow[r->args.nr_allow++] = optarg;
+			break;
+		case 'f':
+			r->from_path = optarg;
+			break;
+		case 'h':
+			return command_help(&cmd_repair);
+		case 'm':
+			r->modified = true;
+			break;
+		default:
+			return command_usage(&cmd_repair, NULL);
+		}
+	}
+	if (argc - optind != 1)
+		return command_usage(&cmd_repair, "it takes one FILE");
+	if (!r->from_path)
+		return command_usage(&cmd_repair, "--from DIR is needed, where the copy is");
+	r->args.file = argv[optind];
+	return EXIT_OK;
+}
+
+static int run(int argc, char **argv)
+{
+	struct repair r = { .args.allow = calloc(argc, sizeof(*r.args.allow)) };
+	int status;
+
+	if (!r.args.allow) {
+		message_error(NULL, 0, "out of memory");
+		return EXIT_FAILED;
+	}
+	status = read_args(argc, argv, &r);
+	if (r.args.file)
+		status = run_repair(&r);
+	free(r.args.allow);
+	return status;
+}
+
+const struct command cmd_repair = {
+	.name = "repair",
+	.args = "FILE --from DIR [--modified] [--allow-outside DIR]...",
+	.summary = "Replace damaged extents by verified copies",
+	.help = "FILE is the descriptor of a container that has a manifest and is not attached; it\n"
+		"may be damaged or missing itself. Everything is read and compared. What is\n"
+		"damaged or missing (see svmdk verify) is copied from DIR, where it has the same\n"
+		"name, and takes its place only when the copy has the manifest's hash and is on\n"
+		"stable storage. What was changed through svmdk since the manifest stays as it is.\n"
+		"It may be interrupted at any time and run again.\n"
+		"\n"
+		"Options:\n"
+		"      --from DIR           folder of the copy\n"
+		"      --modified           put back what another program wrote, too\n"
+		"      --allow-outside DIR  extents may be in DIR and below, too; may be given\n"
+		"                           several times\n"
+		"  -h, --help               show this\n",
+	.run = run,
+};

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+// Copyright (C) 2026 the svmdk authors
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hash.h"
+#include "progress.h"
+#include "verdict.h"
+
+/**
+ * struct judging - files that are being read
+ * @m: what is known of them
+ * @findings: of each
+ * @err: filled when it cannot go on
+ */
+struct judging {
+	struct marks *m;
+	struct finding *findings;
+	struct svmdk_error *err;
+};
+
+const char *verdict_text(enum verdict verdict)
+{
+	static const char *const texts[NR_VERDICTS] = {
+		[VERDICT_INTACT] = "intact",
+		[VERDICT_CHANGED] = "changed",
+		[VERDICT_MODIFIED] = "modified",
+		[VERDICT_DAMAGED] = "damaged",
+	};
+
+	return texts[verdict];
+}
+
+static int find(struct judging *j, size_t i, enum verdict verdict, const char *reason)
+{
+	j->findings[i].verdict = verdict;
+	j->findings[i].reason = strdup(reason);
+	return j->findings[i].reason ? 0 : error_errno(j->err, ENOMEM, "cannot go on");
+}
+
+/* What is wrong with the command or the machine is not the file's fault. */
+static bool is_own_fault(int code)
+{
+	switch (code) {
+	case EXDEV:
+	case ENOTBLK:
+	case EACCES:
+	case EPERM:
+	case EMFILE:
+	case ENFILE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int find_short(struct judging *j, size_t i)
+{
+	const struct member *member = &j->m->members.list[i];
+	char text[96];
+
+	snprintf(text, sizeof(text), "short: %" PRIu64 " bytes of %" PRIu64, member->facts.size,
+		 member->need);
+	return find(j, i, VERDICT_DAMAGED, text);
+}
+
+static int judge_unread(struct judging *j, size_t i, const struct hash_result *r)
+{
+	if (r->outcome == HASH_UNREADABLE) {
+		j->findings[i].offset = r->offset;
+		return find(j, i, VERDICT_DAMAGED, r->err->text);
+	}
+	if (is_own_fault(r->err->code)) {
+		*j->err = *r->err;
+		return -1;
+	}
+	if (r->err->code == ENOENT)
+		return find(j, i, VERDICT_DAMAGED, "missing");
+	if (r->err->code == ENODATA)
+		return find_short(j, i);
+	return find(j, i, VERDICT_DAMAGED, r->err->text);
+}
+
+/* Its bytes are other ones than the manifest's. */
+static int judge_different(struct judging *j, size_t i, const struct hash_result *r)
+{
+	switch (marks_change(j->m, i)) {
+	case CHANGE_NEW:
+		return find(j, i, VERDICT_CHANGED, "not in the manifest");
+	case CHANGE_WRITTEN:
+		return find(j, i, VERDICT_CHANGED, "written through svmdk since the manifest");
+	case CHANGE_UNSURE:
+		return find(j, i, VERDICT_CHANGED,
+			    "may have been written in a session that did not end by svmdk detach");
+	case CHANGE_MISMATCH:
+		return find(j, i, VERDICT_CHANGED,
+			    "the sidecar knows nothing of this manifest's hash");
+	case CHANGE_MOVED:
+		return find(j, i, VERDICT_MODIFIED,
+			    "another program wrote it: its size or mtime is not as recorded");
+	case CHANGE_UNKNOWN:
+		return find(j, i, VERDICT_DAMAGED,
+			    "other bytes than the manifest's, and no sidecar says why");
+	default:
+		break;
+	}
+	if (r->moved && j->m->live)
+		return find(j, i, VERDICT_CHANGED, "written while it was read");
+	if (r->moved)
+		return find(j, i, VERDICT_MODIFIED, "another program wrote it while it was read");
+	return find(j, i, VERDICT_DAMAGED,
+		    "other bytes than the manifest's, though size and mtime "
+		    "say that nothing wrote it");
+}
+
+static int judge(void *arg, size_t i, const struct hash_result *r)
+{
+	struct judging *j = arg;
+	struct member *member = &j->m->members.list[i];
+	const struct manifest_line *line = j->m->lines[i];
+
+	j->findings[i].offset = NO_OFFSET;
+	if (r->outcome != HASH_DONE)
+		return judge_unread(j, i, r);
+	if (line && memcmp(line->hash, r->hash, HASH_SIZE) == 0)
+		return 0;
+	/* As it was when it was read, not before or after. */
+	member->code = 0;
+	member->block = S_ISBLK(r->st.st_mode);
+	facts_of(&member->facts, &r->st, member->block ? r->size : (uint64_t)r->st.st_size);
+	if (j->m->live && !j->m->dirty[i] && marks_ask_dirty(j->m, false, j->err))
+		return -1;
+	return judge_different(j, i, r);
+}
+
+static int open_member(void *arg, size_t i, struct extent_file *file, struct svmdk_error *err)
+{
+	const struct judging *j = arg;
+
+	return members_open(&j->m->members, i, file, err);
+}
+
+static uint64_t sum_sizes(struct marks *m)
+{
+	uint64_t sum = 0;
+	size_t i;
+
+	marks_look(m);
+	for (i = 0; i < m->members.nr; i++)
+		sum += m->members.list[i].facts.size;
+	return sum;
+}
+
+int verdicts_find(struct marks *m, struct finding **findings, struct svmdk_error *err)
+{
+	struct progress progress;
+	struct judging j = { .m = m, .err = err };
+	struct hash_work work = {
+		.nr = m->members.nr,
+		.open = open_member,
+		.done = judge,
+		.arg = &j,
+		.drop_cache = m->attached,
+		.progress = &progress,
+	};
+	int ret;
+
+	*findings = calloc(m->members.nr, sizeof(**findings));
+	if (!*findings)
+		return error_errno(err, ENOMEM, "cannot judge the container's files");
+	j.findings = *findings;
+	progress_begin(&progress, "Verifying", sum_sizes(m));
+	ret = hash_files(&work, err);
+	progress_end(&progress);
+	if (!ret)
+		return 0;
+	verdicts_free(*findings, m->members.nr);
+	*findings = NULL;
+	return error_at(err, err->file[0] ? err->file : m->c->path, err->line);
+}
+
+void verdicts_free(struct finding *findings, size_t nr)
+{
+	size_t i;
+
+	for (i = 0; findings && i < nr; i++)
+		free(findings[i].reason);
+	free(findings);
+}
