@@ -60,7 +60,7 @@ static int fake_extents(struct svmdk_ioc_extents *e)
 
 	assert_int_equal(e->size, sizeof(*e));
 	assert_int_equal(e->info_size, sizeof(*infos));
-	assert_int_equal(e->pad, 0);
+	assert_int_equal(e->flags, 0);
 	assert_true(e->first + e->nr <= fake.extents);
 	if (e->nr > fake.at_once)
 		e->nr = fake.at_once;

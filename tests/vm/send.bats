@@ -1,0 +1,252 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0
+# Copyright (C) 2026 the svmdk authors
+#
+# What it is all for: a file in a container changes, and the extents that it
+# is in are sent, nothing else. With rsync and its daemon, with rclone to a folder
+# and to a WebDAV server, from a container at rest and from one in use; and the
+# other way round, what rsync and btrfs send write into a container.
+#
+# One kernel will do.
+
+load common
+
+remote=/mnt/remote # what is behind the servers
+source=/mnt/source # a file system to send from
+dav=http://127.0.0.1:8731
+rclone=(rclone --config /dev/null --use-json-log -v)
+
+teardown() {
+	[ -z "${server-}" ] || { kill "$server" && wait "$server"; } 2>/dev/null || true
+	mountpoint -q "$source" && umount "$source"
+	cd /
+	clean_up
+	rm -rf "$remote"
+}
+
+# A disk in 16 extents of 8 MiB, with a file system and some files on it; at rest.
+setup() {
+	make_backing ext4
+	mkdir -p "$remote" "$source"
+	cd "$BACKING" || return
+	svmdk create -e 8M c.vmdk 128M
+	dev=$(svmdk attach c.vmdk)
+}
+
+fill() {
+	mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0,nodiscard "$dev"
+	mount "$dev" "$ABOVE"
+	for number in {1..40}; do
+		random_bytes 1M >"$ABOVE/file$number"
+	done
+	rest
+	svmdk manifest c.vmdk
+}
+
+rest() {
+	umount "$ABOVE"
+	svmdk detach "$dev"
+}
+
+# What a user does to it, and what that has to come to: $changed, by the mtimes.
+change_files() {
+	stat -c '%n %y' c-f* >"$BATS_TEST_TMPDIR/times"
+	dev=$(svmdk attach c.vmdk)
+	mount "$dev" "$ABOVE"
+	random_bytes 100k | dd of="$ABOVE/file7" conv=notrunc status=none
+	random_bytes 10 >"$ABOVE/new"
+	rm "$ABOVE/file9"
+	sync -f "$ABOVE"
+	sync "$dev"
+	(cd "$ABOVE" && sha256sum f* new) >"$BATS_TEST_TMPDIR/sums"
+}
+
+# After change_files, and what came after that.
+find_changed() {
+	changed=$(stat -c '%n %y' c-f* | diff - "$BATS_TEST_TMPDIR/times" |
+		sed -n 's/^< \([^ ]*\) .*/\1/p')
+	bytes=$(($(wc -w <<<"$changed") << 23))
+	echo "changed extents: $(xargs <<<"$changed")"
+	((bytes > 0 && bytes < (100 << 20)))
+}
+
+# The copy is a disk with the same files, undamaged.
+is_whole() {
+	svmdk verify "$1"
+	dev=$(svmdk attach "$1")
+	fsck.ext4 -fn "$dev"
+	mount "$dev" "$ABOVE"
+	(cd "$ABOVE" && sha256sum --quiet -c "$BATS_TEST_TMPDIR/sums")
+	rest
+}
+
+# rsync's daemon on loopback, with a module "containers".
+serve_rsync() {
+	cat >"$BATS_TEST_TMPDIR/rsyncd.conf" <<-EOF
+		use chroot = no
+		uid = 0
+		gid = 0
+		[containers]
+		path = $remote
+		read only = no
+	EOF
+	rsync --daemon --no-detach --address 127.0.0.1 --port 8730 \
+		--config "$BATS_TEST_TMPDIR/rsyncd.conf" 3>&- &
+	server=$!
+	eventually rsync rsync://127.0.0.1:8730/
+}
+
+# As documented, whole files; $sent is what was, and $literal how many bytes.
+rsync_changed() {
+	svmdk changed -0 "$1" | rsync -aW --from0 --files-from=- --stats --out-format='> %n' \
+		. rsync://127.0.0.1:8730/containers/ >"$BATS_TEST_TMPDIR/stats"
+	cat "$BATS_TEST_TMPDIR/stats"
+	sent=$(sed -n 's/^> //p' "$BATS_TEST_TMPDIR/stats" | grep -v '/$' | LC_ALL=C sort)
+	literal=$(sed -n 's/^Literal data: \([0-9,]*\) bytes.*/\1/p' "$BATS_TEST_TMPDIR/stats" | tr -d ,)
+	wire=$(sed -n 's/^Total bytes sent: \([0-9,]*\).*/\1/p' "$BATS_TEST_TMPDIR/stats" | tr -d ,)
+}
+
+# Beside the extents only the descriptor and what says what it has, a few kilobytes.
+sent_exactly() {
+	equal "$(xargs <<<"$changed")" "$(grep -e '-f[0-9]*.vmdk$' <<<"$sent" | xargs)"
+	equal "" "$(grep -vE -e '^c.vmdk(.sha256|.svmdk)?$' -e '-f[0-9]*.vmdk$' <<<"$sent" | xargs)"
+	((literal >= bytes && literal < bytes + 65536))
+}
+
+@test "rsync to its daemon: the changed extents are sent, and nothing else" {
+	fill
+	serve_rsync
+	rsync -a ./ rsync://127.0.0.1:8730/containers/
+	change_files
+	rest
+	find_changed
+	rsync_changed c.vmdk
+	sent_exactly
+	((wire < bytes + 131072))
+	is_whole "$remote/c.vmdk"
+	# Once that is done the manifest is brought up to date, and there is nothing left to send.
+	rsync -a --delete ./ rsync://127.0.0.1:8730/containers/
+	svmdk manifest c.vmdk
+	changed=
+	bytes=0
+	rsync_changed c.vmdk
+	((literal < 65536))
+	equal "" "$(grep -e -f <<<"$sent" || true)"
+	svmdk verify "$remote/c.vmdk" | grep -F ' 0 changed'
+	(cd "$remote" && sha256sum --quiet -c c.vmdk.sha256)
+}
+
+@test "rsync from a disk in use: a consistent copy first, then the changed extents" {
+	fill
+	mkdir stage
+	svmdk copy c.vmdk stage
+	serve_rsync
+	rsync -a stage/ rsync://127.0.0.1:8730/containers/
+	change_files
+	svmdk copy c.vmdk stage
+	find_changed
+	cd stage
+	rsync_changed c.vmdk
+	cd "$BACKING"
+	sent_exactly
+	rest
+	is_whole "$remote/c.vmdk"
+}
+
+# rclone_changed REMOTE: $sent and $literal as above. All that is listed goes,
+# whatever the remote knows of times.
+rclone_changed() {
+	svmdk changed c.vmdk | "${rclone[@]}" copy --ignore-times --files-from-raw - . "$1" \
+		2>"$BATS_TEST_TMPDIR/log"
+	sent=$(jq -r 'select(.msg | test("^Copied")) | .object' "$BATS_TEST_TMPDIR/log" | LC_ALL=C sort)
+	literal=$(jq -r 'select(.stats) | .stats.bytes' "$BATS_TEST_TMPDIR/log" | tail -n 1)
+	echo "sent $literal bytes: $(xargs <<<"$sent")"
+}
+
+@test "rclone to a folder: the changed extents are sent, and nothing else" {
+	fill
+	"${rclone[@]}" copy . "$remote"
+	change_files
+	rest
+	find_changed
+	rclone_changed "$remote"
+	sent_exactly
+	is_whole "$remote/c.vmdk"
+}
+
+@test "rclone to a WebDAV server: the changed extents are sent, and nothing else" {
+	fill
+	"${rclone[@]}" serve webdav --addr 127.0.0.1:8731 "$remote" 2>/dev/null 3>&- &
+	server=$!
+	eventually is_served
+	"${rclone[@]}" copy . ":webdav,url='$dav':"
+	change_files
+	rest
+	find_changed
+	rclone_changed ":webdav,url='$dav':"
+	sent_exactly
+	# Times do not travel that way: a manifest that is up to date does without.
+	svmdk manifest c.vmdk
+	rclone_changed ":webdav,url='$dav':"
+	((literal < 65536))
+	is_whole "$remote/c.vmdk"
+}
+
+is_served() {
+	"${rclone[@]}" lsf ":webdav,url='$dav':"
+}
+
+# The extents of the disk that changed since count_from.
+count_from() {
+	sync -f "$ABOVE"
+	svmdk manifest "$BACKING/c.vmdk"
+}
+
+count_changed() {
+	sync -f "$ABOVE"
+	svmdk changed "$BACKING/c.vmdk" | grep -c -- '-f[0-9]*.vmdk$'
+}
+
+@test "rsync into a container: a changed file changes few extents" {
+	local number
+	mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0,nodiscard "$dev"
+	mount "$dev" "$ABOVE"
+	for number in {1..40}; do
+		random_bytes 1M >"$remote/file$number"
+	done
+	rsync -a "$remote/" "$ABOVE/"
+	count_from
+	random_bytes 100k | dd of="$remote/file7" conv=notrunc status=none
+	rsync -a --inplace "$remote/" "$ABOVE/"
+	number=$(count_changed)
+	echo "$number of 16 extents changed"
+	((number > 0 && number < 10))
+	diff -r --exclude=lost+found "$remote" "$ABOVE"
+	umount "$ABOVE"
+}
+
+@test "btrfs send and receive into a container: an increment changes few extents" {
+	local number
+	mkfs.btrfs -q -f -K /job/disks/spare
+	mount /job/disks/spare "$source"
+	btrfs -q subvolume create "$source/work"
+	for number in {1..30}; do
+		random_bytes 1M >"$source/work/file$number"
+	done
+	btrfs -q subvolume snapshot -r "$source/work" "$source/first"
+	mkfs.btrfs -q -K -m single "$dev"
+	mount "$dev" "$ABOVE"
+	btrfs send -q "$source/first" | btrfs receive -q "$ABOVE"
+	count_from
+	random_bytes 100k | dd of="$source/work/file7" conv=notrunc status=none
+	random_bytes 10k >"$source/work/new"
+	btrfs -q subvolume snapshot -r "$source/work" "$source/second"
+	btrfs send -q -p "$source/first" "$source/second" | btrfs receive -q "$ABOVE"
+	number=$(count_changed)
+	echo "$number of 16 extents changed"
+	((number > 0 && number < 10))
+	diff -r "$source/second" "$ABOVE/second"
+	umount "$ABOVE"
+	svmdk detach "$dev"
+	svmdk verify "$BACKING/c.vmdk"
+}
