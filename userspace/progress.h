@@ -13,7 +13,7 @@
  * @total: bytes there are to do
  * @begun: when it began
  * @shown: when it was last drawn
- * @terminal: stderr is one; else nothing is ever drawn
+ * @terminal: stderr is one that can draw a line anew; else nothing is ever drawn
  * @drawn: there is something to wipe away
  */
 struct progress {
