@@ -41,6 +41,7 @@ extern const struct command cmd_manifest;
 extern const struct command cmd_verify;
 extern const struct command cmd_changed;
 extern const struct command cmd_repair;
+extern const struct command cmd_resplit;
 extern const struct command cmd_copy;
 extern const struct command cmd_snapshot;
 extern const struct command cmd_grow;

@@ -172,22 +172,45 @@ static void mark(struct grow *g)
 			     "%s; svmdk verify will call what has changed modified", err.text);
 }
 
+static void end_list(const struct grow *g)
+{
+	struct svmdk_error err;
+
+	if (leftovers_end(&g->container, &err))
+		message_warn(err.file, 0, "%s", err.text);
+}
+
+/* Which descriptor is in force, after its replacement failed? */
+static bool was_replaced(const struct grow *g)
+{
+	struct svmdk_error err;
+	struct container now;
+	bool replaced;
+
+	/* One that cannot be read may be the new one. */
+	if (container_open(&now, g->container.path, g->allow, g->nr_allow, &err))
+		return true;
+	replaced = now.descriptor.sectors == g->sectors;
+	container_close(&now);
+	return replaced;
+}
+
 /* The descriptor is what counts: until it is replaced nothing has happened. */
 static int make_files(struct grow *g, const char *text, size_t length, struct svmdk_error *err)
 {
-	struct svmdk_error other;
-
-	if (new_extents_make(&g->plan.files, err) == 0 &&
-	    container_replace_text(&g->container, text, length, err) == 0) {
-		/* What the list protects is named by the descriptor now. */
-		if (leftovers_end(&g->container, &other))
-			message_warn(other.file, 0, "%s", other.text);
-		mark(g);
-		return 0;
+	if (new_extents_make(&g->plan.files, err) == 0) {
+		if (container_replace_text(&g->container, text, length, err) == 0) {
+			/* What the list protects is named by the descriptor now. */
+			end_list(g);
+			mark(g);
+			return 0;
+		}
+		/* The list stays, and says to the next command what is whose. */
+		if (was_replaced(g))
+			return -1;
 	}
 	new_extents_undo(&g->plan.files);
-	if (leftovers_end(&g->container, &other))
-		message_warn(other.file, 0, "%s", other.text);
+	end_list(g);
 	return -1;
 }
 

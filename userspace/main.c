@@ -10,9 +10,9 @@
 #include "message.h"
 
 static const struct command *const commands[] = {
-	&cmd_create,   &cmd_info,	   &cmd_check,	&cmd_attach,  &cmd_detach, &cmd_list,
-	&cmd_allocate, &cmd_grow,   &cmd_manifest, &cmd_verify, &cmd_changed, &cmd_repair,
-	&cmd_copy,     &cmd_snapshot,
+	&cmd_create, &cmd_info,	    &cmd_check,	 &cmd_attach,  &cmd_detach,
+	&cmd_list,   &cmd_allocate, &cmd_grow,	 &cmd_resplit, &cmd_manifest,
+	&cmd_verify, &cmd_changed,  &cmd_repair, &cmd_copy,    &cmd_snapshot,
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))

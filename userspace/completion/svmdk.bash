@@ -60,7 +60,7 @@ _svmdk_argument()
 {
 	case $1 in
 	-e | --extent-size)
-		[[ $3 == create ]] || return 1
+		[[ $3 == create || $3 == grow || $3 == resplit ]] || return 1
 		_svmdk_words '16M 64M 128M 256M 512M 1G 2G' "$2"
 		;;
 	--preallocate)
@@ -69,7 +69,7 @@ _svmdk_argument()
 	--io)
 		_svmdk_words 'auto mapped file' "$2"
 		;;
-	--allow-outside)
+	--allow-outside | --from)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -d -- "$2")
 		;;
@@ -100,12 +100,19 @@ _svmdk()
 	case $command in
 	create) options='--extent-size --preallocate' ;;
 	info) options='--json' ;;
-	check | allocate) options='--allow-outside' ;;
+	check | allocate | manifest) options='--allow-outside' ;;
+	verify) options='--json --allow-outside' ;;
+	changed) options='--null --allow-outside' ;;
+	repair) options='--from --modified --allow-outside' ;;
 	attach) options='--read-only --io --allow-outside' ;;
 	detach) options='--all --lazy' ;;
+	resplit) options='--extent-size --dry-run --low-space --sparse --fill --no-compare --allow-outside' ;;
+	grow) options='--extent-size --preallocate --allow-outside' ;;
+	copy) options='--no-freeze' ;;
+	snapshot) options= ;;
 	list) options='--bytes --extents --json --noheadings --output' ;;
 	*)
-		_svmdk_words 'create info check attach detach list allocate --help --version' "$cur"
+		_svmdk_words 'create info check attach detach list allocate manifest verify changed repair grow resplit copy snapshot --help --version' "$cur"
 		return
 		;;
 	esac
@@ -113,7 +120,7 @@ _svmdk()
 		_svmdk_words "$options --help" "$cur"
 		return
 	fi
-	if [[ $command == detach || $command == list ]]; then
+	if [[ $command == detach || $command == list || $command == grow || $command == copy || $command == snapshot ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(_svmdk_devices)" -- "$cur")
 	fi
 	_svmdk_files "$cur"

@@ -1,0 +1,432 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0
+# Copyright (C) 2026 the svmdk authors
+#
+# A container gets extents of another size. Its disk stays what it was, as QEMU
+# sees it too; whatever goes wrong or is killed leaves the old shape or the new
+# one, whole.
+#
+# One kernel will do.
+
+load common
+
+teardown() {
+	cd /
+	chattr -f -i "$BACKING"/* 2>/dev/null || true
+	clean_up
+}
+
+# enter TYPE [MKFS-OPTION…]: a new file system, and a folder in it to work in
+enter() {
+	local type=$1
+	shift
+	cd /
+	! mountpoint -q "$BACKING" || umount "$BACKING"
+	make_backing "$type" /job/disks/data "$@"
+	mkdir "$BACKING/box"
+	cd "$BACKING/box" || return
+}
+
+# keep FILE: what the disk is now, for holds
+keep() {
+	qemu-img convert -f vmdk -O raw "$1" "$BATS_TEST_TMPDIR/raw"
+}
+
+# holds FILE: the disk is what it was, to QEMU and to us
+holds() {
+	qemu-img compare -f vmdk -F raw "$1" "$BATS_TEST_TMPDIR/raw"
+	svmdk check "$1" 2>"$BATS_TEST_TMPDIR/check" || {
+		cat "$BATS_TEST_TMPDIR/check"
+		return 1
+	}
+}
+
+# sizes FILE: of its extents in sectors, and their offsets where there are any
+sizes() {
+	svmdk info --json "$1" | jq -r '[.container[0].children[] |
+		"\(.sectors)\(if .offset > 0 then "+\(.offset)" else "" end)"] | join(" ")'
+}
+
+type_of() {
+	svmdk info --json "$1" | jq -r '.container[0].type'
+}
+
+files() {
+	find . -type f -printf '%P\n' | sort | xargs
+}
+
+there_and_back() {
+	local cid size
+	make_container disk.vmdk 6144 6144 6144 1000
+	keep disk.vmdk
+	cid=$(grep ^CID= disk.vmdk)
+	for size in 7777s 1M 64M 9000s; do
+		svmdk resplit disk.vmdk -e $size "$@"
+		holds disk.vmdk
+	done
+	equal '9000 9000 1432' "$(sizes disk.vmdk)"
+	equal "$cid" "$(grep ^CID= disk.vmdk)"
+	equal "disk-f001.vmdk disk-f002.vmdk disk-f003.vmdk disk.vmdk" "$(files)"
+	svmdk resplit disk.vmdk -e 1G "$@"
+	equal monolithicFlat "$(type_of disk.vmdk)"
+	equal 'disk-flat.vmdk disk.vmdk' "$(files)"
+	svmdk resplit disk.vmdk -e 3M "$@"
+	equal twoGbMaxExtentFlat "$(type_of disk.vmdk)"
+	equal '6144 6144 6144 1000' "$(sizes disk.vmdk)"
+	holds disk.vmdk
+}
+
+@test "there and back on ext4, XFS and btrfs, at once and in steps" {
+	local type
+	for type in ext4 xfs btrfs; do
+		enter $type
+		there_and_back
+		there_and_back --low-space
+	done
+}
+
+@test "what was mapped is mapped again, and reads the same through the driver" {
+	local type
+	for type in ext4 xfs; do
+		enter $type
+		svmdk create disk.vmdk 24M -e 8M
+		svmdk attach disk.vmdk
+		write_disk /dev/svmdk0 $((3 << 20)) $((7 << 20))
+		read_disk /dev/svmdk0 >"$BATS_TEST_TMPDIR/before"
+		fails_with 1 'disk.vmdk: in use: it is attached' svmdk resplit disk.vmdk -e 4M
+		svmdk detach disk.vmdk
+		svmdk resplit disk.vmdk -e 5M
+		svmdk attach --io mapped disk.vmdk
+		equal 'mapped mapped mapped mapped mapped' "$(ways_of /dev/svmdk0)"
+		read_disk /dev/svmdk0 | cmp - "$BATS_TEST_TMPDIR/before"
+		svmdk detach disk.vmdk
+	done
+}
+
+@test "where blocks can be shared, it takes no space" {
+	local type before
+	for type in xfs btrfs; do
+		enter $type
+		svmdk create disk.vmdk 64M -e 64M
+		random_bytes $((64 << 20)) | dd of=disk-f001.vmdk conv=notrunc bs=1M iflag=fullblock status=none
+		sync .
+		# Less room than the container has.
+		fallocate -l $(($(stat -f -c '%a * %S' .) - (24 << 20))) fill
+		before=$(sha256sum <disk-f001.vmdk)
+		svmdk resplit disk.vmdk -e 4M --dry-run | grep -q '^Space needed: 0B '
+		svmdk resplit disk.vmdk -e 4M
+		equal 16 "$(sizes disk.vmdk | wc -w)"
+		equal "$before" "$(cat disk-2-f*.vmdk | sha256sum)"
+	done
+}
+
+@test "in steps it needs the room of one new extent, to split and to join" {
+	local size
+	enter ext4
+	svmdk create disk.vmdk 64M -e 64M
+	random_bytes $((64 << 20)) | dd of=disk-f001.vmdk conv=notrunc bs=1M iflag=fullblock status=none
+	sync .
+	# ext4 holds 16 MiB back, root or not.
+	fallocate -l $(($(stat -f -c '%f * %S' .) - (24 << 20))) fill
+	keep disk.vmdk
+	for size in 4M 2M; do
+		fails_with 1 'not enough room: 64M are needed, .*; use --low-space' \
+			svmdk resplit disk.vmdk -e $size
+		svmdk resplit disk.vmdk -e $size --dry-run |
+			grep -q "^Space needed with --low-space: $size "
+		svmdk resplit disk.vmdk -e $size --low-space
+		holds disk.vmdk
+	done
+	equal 32 "$(sizes disk.vmdk | wc -w)"
+	fails_with 1 'not enough room' svmdk resplit disk.vmdk -e 64M --low-space
+	svmdk resplit disk.vmdk -e 4M --low-space
+	holds disk.vmdk
+}
+
+@test "a dry run prints a diff that makes the new descriptor, and changes nothing" {
+	enter ext4
+	make_container disk.vmdk 6144 6144 1000
+	sed -i 's/^# Extent description/# kept by its owner: ä/' disk.vmdk
+	cp disk.vmdk "$BATS_TEST_TMPDIR/patched"
+	stat -c '%n %i %s %y %z' . ./* >"$BATS_TEST_TMPDIR/before"
+	svmdk resplit disk.vmdk -e 2M -n >"$BATS_TEST_TMPDIR/diff"
+	stat -c '%n %i %s %y %z' . ./* | cmp - "$BATS_TEST_TMPDIR/before"
+	equal 4 "$(files | wc -w)"
+	grep -q '^Space needed: 6.5M (6803456 bytes), free: ' "$BATS_TEST_TMPDIR/diff"
+	equal '-3 +4' "-$(grep -c '^-RW' "$BATS_TEST_TMPDIR/diff") +$(grep -c '^+RW' "$BATS_TEST_TMPDIR/diff")"
+	svmdk resplit disk.vmdk -e 2M
+	diff -u --label disk.vmdk --label disk.vmdk "$BATS_TEST_TMPDIR/patched" disk.vmdk \
+		>"$BATS_TEST_TMPDIR/wanted" || true
+	grep -v '^Space' "$BATS_TEST_TMPDIR/diff" | diff -u "$BATS_TEST_TMPDIR/wanted" -
+	grep -q '^# kept by its owner: ä$' disk.vmdk
+	refused 'note: its extents have that size already' \
+		sh -c 'svmdk resplit disk.vmdk -e 2M && false'
+}
+
+@test "holes stay holes, what was reserved stays reserved, or as asked" {
+	local type
+	for type in ext4 xfs; do
+		enter $type
+		truncate -s 16M a
+		random_bytes 65536 | dd of=a conv=notrunc status=none
+		fallocate -l 16M b
+		write_descriptor disk.vmdk 'RW 32768 FLAT "a" 0' 'RW 32768 FLAT "b" 0' 'RW 2048 ZERO'
+		cat a b <(head -c 1M /dev/zero) >"$BATS_TEST_TMPDIR/all"
+		svmdk resplit disk.vmdk -e 10M
+		cat disk-f*.vmdk | cmp - "$BATS_TEST_TMPDIR/all"
+		(($(stat -c %b disk-f001.vmdk) < 2048))
+		equal 20480 "$(stat -c %b disk-f003.vmdk)"
+		svmdk resplit disk.vmdk -e 8M --sparse
+		cat disk-2-f*.vmdk | cmp - "$BATS_TEST_TMPDIR/all"
+		(($(du -cs disk-2-f*.vmdk | awk 'END { print $1 }') < 2048))
+		svmdk resplit disk.vmdk -e 11M --fill
+		cat disk-f*.vmdk | cmp - "$BATS_TEST_TMPDIR/all"
+		svmdk attach --io mapped disk.vmdk
+		svmdk detach disk.vmdk
+		equal 2 "$(svmdk resplit disk.vmdk -e 8M --fill --sparse >&2 || echo $?)"
+	done
+}
+
+# What a kill may leave is undone or finished by the next run.
+killed_everywhere() {
+	local call when options=("$@")
+	for call in ftruncate fallocate ioctl copy_file_range write fsync renameat unlinkat; do
+		for ((when = 1; when < 50; when += 1 + when / 3)); do
+			rm -rf ./* ./.[!.]*
+			cp "$BATS_TEST_TMPDIR/box/"* .
+			if strace -qq -o /dev/null -e trace="$call" -e inject="$call:signal=KILL:when=$when" \
+				svmdk resplit disk.vmdk -e 600s "${options[@]}" 2>/dev/null; then
+				break
+			fi
+			KILLS=$((KILLS + 1))
+			cat_disk disk.vmdk | cmp - "$BATS_TEST_TMPDIR/all"
+			svmdk resplit disk.vmdk -e 600s "${options[@]}" 2>/dev/null
+			cat_disk disk.vmdk | cmp - "$BATS_TEST_TMPDIR/all"
+			equal '600 400' "$(awk '/^RW/ { print $2 }' disk.vmdk | xargs)"
+			equal 3 "$(files | wc -w)"
+		done
+		((when < 50)) # the last run got through
+	done
+}
+
+# The disk by its descriptor, also on the way.
+cat_disk() {
+	local sectors name offset
+	awk '/^RW/ { print $2, $4, $5 }' "$1" | while read -r sectors name offset; do
+		dd if="${name//\"/}" bs=512 skip="$offset" count="$sectors" status=none
+	done
+}
+
+@test "killed at every call that changes something: the old shape or the new, then done" {
+	KILLS=0
+	mkdir "$BATS_TEST_TMPDIR/box"
+	enter xfs
+	make_container disk.vmdk 500 500
+	cp ./* "$BATS_TEST_TMPDIR/box"
+	cat_disk disk.vmdk >"$BATS_TEST_TMPDIR/all"
+	equal $((1000 * 512)) "$(stat -c %s "$BATS_TEST_TMPDIR/all")"
+	killed_everywhere --no-compare
+	enter ext4
+	killed_everywhere --low-space
+	echo "$KILLS kills"
+	((KILLS > 20))
+}
+
+@test "killed at any moment, with other sizes each time, on ext4, XFS and btrfs" {
+	local type round options
+	for type in ext4 xfs btrfs; do
+		enter $type
+		make_container disk.vmdk 20000 20000 7000
+		cat_disk disk.vmdk >"$BATS_TEST_TMPDIR/all"
+		for ((round = 0; round < 15; round++)); do
+			options=(-e $((2000 + RANDOM))s)
+			((RANDOM % 2)) || options+=(--low-space)
+			timeout -s KILL "0.$(printf %03d $((RANDOM % 150)))" \
+				svmdk resplit disk.vmdk "${options[@]}" 2>/dev/null || true
+			cat_disk disk.vmdk | cmp - "$BATS_TEST_TMPDIR/all"
+		done
+		svmdk resplit disk.vmdk -e 10M
+		cat_disk disk.vmdk | cmp - "$BATS_TEST_TMPDIR/all"
+		equal 4 "$(files | wc -w)"
+	done
+}
+
+@test "after Ctrl-C what was made is gone, or in steps what was moved is kept" {
+	enter ext4
+	make_container disk.vmdk 20000 20000
+	keep disk.vmdk
+	fails_with 1 'interrupted; what was made is removed again' \
+		strace -qq -o /dev/null -e trace=fsync -e signal=none -e inject=fsync:signal=INT:when=3 \
+		svmdk resplit disk.vmdk -e 5000s
+	equal 'disk-f001.vmdk disk-f002.vmdk disk.vmdk' "$(files)"
+	fails_with 1 'interrupted; nothing is lost, run svmdk resplit again to go on' \
+		strace -qq -o /dev/null -e trace=ftruncate -e signal=none \
+		-e inject=ftruncate:signal=INT:when=3 svmdk resplit disk.vmdk -e 5000s --low-space
+	equal '5000 5000 10000+10000 20000' "$(sizes disk.vmdk)"
+	holds disk.vmdk
+	svmdk attach disk.vmdk
+	svmdk detach disk.vmdk
+	svmdk resplit disk.vmdk -e 5000s --low-space
+	equal '5000 5000 5000 5000 5000 5000 5000 5000' "$(sizes disk.vmdk)"
+	equal 9 "$(files | wc -w)"
+	holds disk.vmdk
+}
+
+@test "a disk that fills up after all, and one that cannot be written" {
+	enter ext4
+	make_container disk.vmdk 20000 20000
+	keep disk.vmdk
+	fails_with 1 'extent disk-2-f001.vmdk: cannot write byte 0: No space left on device; what was made is removed again' \
+		strace -qq -o /dev/null -e trace=copy_file_range \
+		-e inject=copy_file_range:error=ENOSPC:when=1 svmdk resplit disk.vmdk -e 5000s
+	fails_with 1 'extent disk-2-f002.vmdk: cannot write it to disk: Input/output error; what was made is removed again' \
+		strace -qq -o /dev/null -e trace=fsync -e inject=fsync:error=EIO:when=4 \
+		svmdk resplit disk.vmdk -e 5000s
+	equal 'disk-f001.vmdk disk-f002.vmdk disk.vmdk' "$(files)"
+	holds disk.vmdk
+}
+
+@test "a sector that cannot be read is named, and the container stays as it is" {
+	local sectors first
+	enter ext4
+	make_container disk.vmdk 20000 20000
+	sync .
+	first=$(filefrag -b512 -e disk-f002.vmdk | awk '$1 == "0:" { print $4 + 0 }')
+	cd /
+	umount "$BACKING"
+	sectors=$(blockdev --getsz /job/disks/data)
+	{
+		echo "0 $((first + 4096)) linear /job/disks/data 0"
+		echo "$((first + 4096)) 8 error"
+		echo "$((first + 4104)) $((sectors - first - 4104)) linear /job/disks/data $((first + 4104))"
+	} | dmsetup create svmdkbeneath
+	mount /dev/mapper/svmdkbeneath "$BACKING"
+	cd "$BACKING/box"
+	fails_with 1 'extent disk-f002.vmdk: cannot read byte 2097152: Input/output error; what was made is removed again' \
+		svmdk resplit disk.vmdk -e 5000s
+	equal 'disk-f001.vmdk disk-f002.vmdk disk.vmdk' "$(files)"
+	svmdk check disk.vmdk
+}
+
+@test "what is not what was copied is found before the old extents go" {
+	enter ext4
+	make_container disk.vmdk 20000 20000
+	keep disk.vmdk
+	# A copy that never happened, and says that it did.
+	fails_with 1 'extent disk-2-f002.vmdk: byte 0 is not what was copied there; .*; what was made is removed again' \
+		strace -qq -o /dev/null -e trace=copy_file_range \
+		-e inject=copy_file_range:retval=2560000:when=2 svmdk resplit disk.vmdk -e 5000s
+	equal 'disk-f001.vmdk disk-f002.vmdk disk.vmdk' "$(files)"
+	holds disk.vmdk
+}
+
+@test "a container that is in use, or that another command works on, is refused" {
+	enter ext4
+	make_container disk.vmdk 2048 2048
+	exec 9<disk.vmdk
+	flock 9
+	fails_with 1 'disk.vmdk: in use' svmdk resplit disk.vmdk -e 512K
+	exec 9<&-
+	qemu-io -c 'sleep 20000' disk.vmdk &
+	eventually refused 'lock' qemu-img info disk.vmdk
+	fails_with 1 'extent disk-f001.vmdk is in use: QEMU writes to it' \
+		svmdk resplit disk.vmdk -e 512K
+	kill $!
+	wait $! || true
+	svmdk resplit disk.vmdk -e 512K
+}
+
+@test "what cannot be split anew is refused in one line" {
+	enter ext4
+	make_container disk.vmdk 2048 2048
+	write_descriptor a.vmdk 'RW 2048 FLAT "disk-f001.vmdk" 0' 'RDONLY 2048 FLAT "disk-f002.vmdk" 0'
+	fails_with 1 'a.vmdk:9: a container with RDONLY extents' svmdk resplit a.vmdk -e 512K
+	write_descriptor a.vmdk 'RW 2048 FLAT "disk-f001.vmdk" 0' 'RW 2048 FLAT "disk-f001.vmdk" 0'
+	fails_with 1 'holds sectors that line 8 has too' svmdk resplit a.vmdk -e 512K
+	write_descriptor a.vmdk "RW 2048 FLAT \"$(readlink -f /job/disks/spare)\" 0" \
+		'RW 2048 FLAT "disk-f001.vmdk" 0'
+	fails_with 1 'a.vmdk:8: .*is a block device; only a container of files' \
+		svmdk resplit a.vmdk -e 512K --allow-outside /dev
+	write_descriptor a.vmdk 'RW 8388608 FLAT "large" 0' 'RW 8388608 FLAT "larger" 0'
+	truncate -s 4G large larger
+	fails_with 1 'an extent cannot be larger than 2G, unless it is the whole disk: -e 8589934592' \
+		svmdk resplit a.vmdk -e 3G
+	fails_with 1 'are too many for a descriptor; use larger ones' svmdk resplit a.vmdk -e 512
+	rm disk-f002.vmdk
+	fails_with 1 'extent disk-f002.vmdk does not exist' svmdk resplit disk.vmdk -e 512K
+	equal 2 "$(svmdk resplit disk.vmdk >&2 || echo $?)"
+	equal 2 "$(svmdk resplit disk.vmdk -e 0 >&2 || echo $?)"
+}
+
+@test "a folder that cannot be written: one line, and nothing is changed" {
+	enter ext4
+	make_container disk.vmdk 2048 2048
+	chattr +i .
+	fails_with 1 'Operation not permitted' svmdk resplit disk.vmdk -e 512K
+	chattr -i .
+	mount -o remount,ro "$BACKING"
+	fails_with 1 'cannot write to its folder: Read-only file system' svmdk resplit disk.vmdk -e 512K
+	mount -o remount,rw "$BACKING"
+	equal 'disk-f001.vmdk disk-f002.vmdk disk.vmdk' "$(files)"
+}
+
+@test "an old extent with more in it than the disk stays" {
+	enter ext4
+	make_container disk.vmdk 2048 2048
+	keep disk.vmdk
+	printf 'a note at the end' >>disk-f002.vmdk
+	fails_with 1 'extent disk-f002.vmdk has more in it than the disk, which --low-space would lose' \
+		svmdk resplit disk.vmdk -e 512K --low-space
+	svmdk resplit disk.vmdk -e 512K 2>"$BATS_TEST_TMPDIR/said"
+	grep -q 'note: the old extent disk-f002.vmdk has more in it than the disk, so it stays' \
+		"$BATS_TEST_TMPDIR/said"
+	[ ! -e disk-f001.vmdk ]
+	tail -c 17 disk-f002.vmdk | grep -q '^a note at the end$'
+	rm disk-f002.vmdk
+	holds disk.vmdk
+	ln disk-2-f003.vmdk backup
+	fails_with 1 'has other names \(hard links\)' svmdk resplit disk.vmdk -e 1M --low-space
+	svmdk resplit disk.vmdk -e 1M
+	[ "$(stat -c %h backup)" = 1 ]
+	holds disk.vmdk
+}
+
+@test "one file in several extents is not taken for what an earlier run began" {
+	local sectors
+	enter ext4
+	for sectors in 2048 4096 512; do
+		rm -f ./*
+		random_bytes $((4096 * 512)) >disk-flat.vmdk
+		cp disk-flat.vmdk disk-f001.vmdk
+		write_descriptor disk.vmdk 'RW 1024 FLAT "disk-flat.vmdk" 0' \
+			'RW 3072 FLAT "disk-flat.vmdk" 1024'
+		[ $sectors = 4096 ] || sed -i 's/disk-flat/disk-f001/' disk.vmdk
+		cat_disk disk.vmdk >"$BATS_TEST_TMPDIR/all"
+		svmdk resplit disk.vmdk -e ${sectors}s --low-space
+		cat_disk disk.vmdk | cmp - "$BATS_TEST_TMPDIR/all"
+		equal $((4096 / sectors)) "$(sizes disk.vmdk | wc -w)"
+	done
+}
+
+@test "mode and owner stay, extents stay where they are, marks of the old ones go" {
+	enter ext4
+	mkdir -p sub "$BACKING/other disk"
+	make_container disk.vmdk 2048 2048 2048
+	mv disk-f002.vmdk 'sub/zwei ä.vmdk'
+	mv disk-f003.vmdk "$BACKING/other disk/"
+	write_descriptor disk.vmdk 'RW 2048 FLAT "disk-f001.vmdk" 0' \
+		'RW 2048 FLAT "sub/zwei ä.vmdk" 0' "RW 2048 FLAT \"$BACKING/other disk/disk-f003.vmdk\" 0"
+	chown 1234:4321 disk-f001.vmdk disk.vmdk
+	chmod 640 disk-f001.vmdk disk.vmdk
+	keep disk.vmdk
+	echo marks | tee disk.vmdk.sha256 >disk.vmdk.svmdk
+	fails_with 1 'is outside the descriptor.s folder' svmdk resplit disk.vmdk -e 512K
+	svmdk resplit disk.vmdk -e 512K --allow-outside "$BACKING/other disk" 2>"$BATS_TEST_TMPDIR/said"
+	grep -q 'note: its manifest was of the old extents and is removed' "$BATS_TEST_TMPDIR/said"
+	qemu-img compare -f vmdk -F raw disk.vmdk "$BATS_TEST_TMPDIR/raw"
+	equal 'disk-2-f001.vmdk disk-2-f002.vmdk disk.vmdk sub/disk-2-f003.vmdk sub/disk-2-f004.vmdk' \
+		"$(files)"
+	equal 'disk-2-f005.vmdk disk-2-f006.vmdk' "$(cd "$BACKING/other disk" && echo *)"
+	equal '1234:4321 640 1234:4321 640 0:0 644' \
+		"$(stat -c '%u:%g %a' disk-2-f002.vmdk disk.vmdk sub/disk-2-f003.vmdk | xargs)"
+}
