@@ -5,6 +5,8 @@
 # Who may not, or has no driver to talk to, is told what to do about it; and a
 # command that cannot go on, because the disk is full or the user has had
 # enough, leaves no half of anything.
+#
+# One kernel will do.
 
 load common
 

@@ -5,6 +5,8 @@
 # svmdk copy makes a copy of a container, in use or not, as it was at one moment,
 # copies only what changed, and leaves the copy what it was until the new one is
 # complete. What it froze it thaws, whatever happens.
+#
+# One kernel will do, the last.
 
 load common
 

@@ -5,6 +5,8 @@
 # What the tool does with containers beside attaching them: makes them, tells
 # what they are and what is wrong with them, fills them, lists them, and gives
 # those that were written a new content ID, so that QEMU and its kin can tell.
+#
+# One kernel will do.
 
 load common
 

@@ -6,6 +6,8 @@
 # sent; changed in one file, and only that sent; a bit of the copy flipped, found
 # and healed from the other side; grown twice, split anew and back. QEMU reads
 # the same disk at each step. A tenth of the size that it has at home.
+#
+# One kernel will do, the last.
 
 load common
 

@@ -190,8 +190,8 @@ there_and_back() {
 # What a kill may leave is undone or finished by the next run.
 killed_everywhere() {
 	local call when options=("$@")
-	for call in ftruncate fallocate ioctl copy_file_range write fsync renameat unlinkat; do
-		for ((when = 1; when < 50; when += 1 + when / 3)); do
+	for call in ioctl copy_file_range fsync renameat unlinkat; do
+		for ((when = 1; when < 50; when += 2 + when / 2)); do
 			rm -rf ./* ./.[!.]*
 			cp "$BATS_TEST_TMPDIR/box/"* .
 			if strace -qq -o /dev/null -e trace="$call" -e inject="$call:signal=KILL:when=$when" \
@@ -229,7 +229,7 @@ cat_disk() {
 	enter ext4
 	killed_everywhere --low-space
 	echo "$KILLS kills"
-	((KILLS > 20))
+	((KILLS > 10))
 }
 
 @test "killed at any moment, with other sizes each time, on ext4, XFS and btrfs" {
@@ -238,7 +238,7 @@ cat_disk() {
 		enter $type
 		make_container disk.vmdk 20000 20000 7000
 		cat_disk disk.vmdk >"$BATS_TEST_TMPDIR/all"
-		for ((round = 0; round < 15; round++)); do
+		for ((round = 0; round < 5; round++)); do
 			options=(-e $((2000 + RANDOM))s)
 			((RANDOM % 2)) || options+=(--low-space)
 			timeout -s KILL "0.$(printf %03d $((RANDOM % 150)))" \
@@ -290,7 +290,7 @@ cat_disk() {
 	local sectors first
 	enter ext4
 	make_container disk.vmdk 20000 20000
-	sync .
+	sync -f .
 	first=$(filefrag -b512 -e disk-f002.vmdk | awk '$1 == "0:" { print $4 + 0 }')
 	cd /
 	umount "$BACKING"
@@ -327,8 +327,9 @@ cat_disk() {
 	flock 9
 	fails_with 1 'disk.vmdk: in use' svmdk resplit disk.vmdk -e 512K
 	exec 9<&-
-	qemu-io -c 'sleep 20000' disk.vmdk &
-	eventually refused 'lock' qemu-img info disk.vmdk
+	qemu-io -c 'sleep 60000' disk.vmdk 3>&- &
+	# The last locks that it takes: on what it does not share.
+	eventually grep -q ":$(stat -c %i disk-f001.vmdk) 20[0-9] " /proc/locks
 	fails_with 1 'extent disk-f001.vmdk is in use: QEMU writes to it' \
 		svmdk resplit disk.vmdk -e 512K
 	kill $!
