@@ -14,6 +14,7 @@
 
 #include "container.h"
 #include "replace.h"
+#include "same_time.h"
 #include "size.h"
 
 /* Files that are open beside the extents: standard ones, libraries' own. */
@@ -164,7 +165,7 @@ static int flock_descriptor(struct container *c)
 static bool same_file(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+	       same_time(&a->st_mtim, &b->st_mtim);
 }
 
 int container_lock(struct container *c, struct svmdk_error *err)

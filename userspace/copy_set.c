@@ -9,6 +9,7 @@
 
 #include "copy_set.h"
 #include "interrupt.h"
+#include "same_time.h"
 #include "size.h"
 
 /* Files are put on disk together, for one commit of the journal does for all. */
@@ -124,8 +125,7 @@ static int fail_at(const struct copy_set *set, const struct copy_file *file,
 
 static bool same_content(const struct stat *a, const struct stat *b)
 {
-	return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+	return a->st_size == b->st_size && same_time(&a->st_mtim, &b->st_mtim);
 }
 
 /* Is it as it was when it was copied, now or by an earlier call? */

@@ -9,6 +9,8 @@
 
 #include "copy_side.h"
 #include "manifest_file.h"
+#include "same_time.h"
+#include "write_all.h"
 
 void copy_side_free(struct copy_side *side)
 {
@@ -16,11 +18,6 @@ void copy_side_free(struct copy_side *side)
 	side_file_free(&side->manifest);
 	sidecar_free(&side->sidecar);
 	*side = (struct copy_side){ 0 };
-}
-
-static bool same_times(const struct stat *a, const struct stat *b)
-{
-	return a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
 /* Of a name with the suffix; NULL where there is no memory. */
@@ -78,7 +75,7 @@ int copy_side_read(struct copy_side *side, const struct container *c, struct svm
 		return -1;
 	if (side->descriptor.st.st_ino == c->st.st_ino &&
 	    side->descriptor.st.st_size == c->st.st_size &&
-	    same_times(&side->descriptor.st, &c->st))
+	    same_time(&side->descriptor.st.st_mtim, &c->st.st_mtim))
 		return 0;
 	error_set(err, ESTALE, "the descriptor was changed meanwhile; try again");
 	return error_at(err, c->path, 0);
@@ -124,22 +121,6 @@ void copy_side_mark(struct copy_side *side, const struct copy_set *set,
 	side->sidecar.boot_id[0] = '\0';
 }
 
-static int write_whole(int fd, const char *bytes, size_t length)
-{
-	ssize_t done;
-
-	while (length) {
-		done = write(fd, bytes, length);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return -1;
-		bytes += done;
-		length -= done;
-	}
-	return 0;
-}
-
 /* @number is its own; those of the extents' files end at @set->nr. */
 static int stage(const struct copy_set *set, size_t number, const char *name, const char *bytes,
 		 size_t length, const struct stat *like, struct svmdk_error *err)
@@ -150,7 +131,7 @@ static int stage(const struct copy_set *set, size_t number, const char *name, co
 	fd = staging_new(set->staging, number, err);
 	if (fd < 0)
 		return -1;
-	ret = write_whole(fd, bytes, length);
+	ret = write_all(fd, bytes, length, 0);
 	if (close(fd) || ret) {
 		error_errno(err, errno, "cannot write its copy");
 		staging_drop(set->staging, number);
@@ -163,7 +144,8 @@ static bool is_in_copy(const struct copy_set *set, const char *name, const struc
 {
 	struct stat st;
 
-	return staging_stat_copy(set->staging, name, &st) == 0 && same_times(&st, own);
+	return staging_stat_copy(set->staging, name, &st) == 0 &&
+	       same_time(&st.st_mtim, &own->st_mtim);
 }
 
 /*

@@ -8,6 +8,7 @@
 
 #include "file_copy.h"
 #include "interrupt.h"
+#include "write_all.h"
 
 #define CHUNK (UINT64_C(1) << 20)
 #define WINDOW (UINT64_C(16) << 20) /* what may be in memory and not on disk */
@@ -51,17 +52,8 @@ static ssize_t read_chunk(struct file_copier *c, int from, uint64_t at, uint64_t
 static int write_chunk(struct file_copier *c, int to, uint64_t at, size_t length,
 		       struct svmdk_error *err)
 {
-	size_t done = 0;
-	ssize_t wrote;
-
-	while (done < length) {
-		wrote = pwrite(to, (const char *)c->buffer + done, length - done, at + done);
-		if (wrote < 0 && errno == EINTR)
-			continue;
-		if (wrote < 0)
-			return error_errno(err, errno, "cannot write its copy");
-		done += wrote;
-	}
+	if (write_all(to, c->buffer, length, at))
+		return error_errno(err, errno, "cannot write its copy");
 	return 0;
 }
 

@@ -12,6 +12,8 @@
 
 #include "hash.h"
 #include "interrupt.h"
+#include "same_time.h"
+#include "write_all.h"
 
 #define PIECE (UINT64_C(1) << 20) /* read at once, in bytes */
 #define AHEAD (8 * PIECE) /* asked of the disk before it is needed */
@@ -128,23 +130,6 @@ static void read_ahead(struct stream *s)
 	s->ahead += AHEAD;
 }
 
-static int write_piece(int fd, const unsigned char *bytes, size_t length, uint64_t at)
-{
-	ssize_t put;
-
-	while (length) {
-		put = pwrite(fd, bytes, length, at);
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put < 0)
-			return -1;
-		bytes += put;
-		at += put;
-		length -= put;
-	}
-	return 0;
-}
-
 static int next_piece(struct hasher *h, struct stream *s, struct svmdk_error *err)
 {
 	size_t want = s->size - s->at < PIECE ? s->size - s->at : PIECE;
@@ -159,7 +144,7 @@ static int next_piece(struct hasher *h, struct stream *s, struct svmdk_error *er
 				   (unsigned long long)s->at);
 	if (!got)
 		return error_set(err, ENODATA, "it became shorter while it was read");
-	if (s->to >= 0 && write_piece(s->to, h->piece, got, s->at))
+	if (s->to >= 0 && write_all(s->to, h->piece, got, s->at))
 		return error_errno(err, errno, "cannot write the copy");
 	if (EVP_DigestUpdate(h->context, h->piece, got) != 1)
 		return libcrypto_failed(err);
@@ -253,11 +238,6 @@ static void settle(int fd, struct stat *st)
 		nanosleep(&(struct timespec){ .tv_nsec = TICK_NS / 4 }, NULL);
 	}
 	fstat(fd, st);
-}
-
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
 static bool has_moved(const struct stat *before, const struct stat *after)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cell.h"
 #include "command.h"
 #include "container.h"
 #include "message.h"
@@ -59,21 +60,7 @@ static const struct {
 /* Names are bytes; JSON and terminals want characters. Returns 0 or -ENOMEM. */
 static int set_name(struct libscols_line *line, enum column column, const char *bytes)
 {
-	char *text;
-
-	if (!bytes)
-		return 0;
-	text = message_escape(bytes);
-	return text ? scols_line_refer_data(line, column, text) : -ENOMEM;
-}
-
-static int set_number(struct libscols_line *line, enum column column, uint64_t number)
-{
-	char *text;
-
-	if (asprintf(&text, "%" PRIu64, number) < 0)
-		return -ENOMEM;
-	return scols_line_refer_data(line, column, text);
+	return bytes ? cell_set_text(line, column, bytes) : 0;
 }
 
 static int set_size(struct libscols_line *line, uint64_t sectors, bool json)
@@ -81,7 +68,7 @@ static int set_size(struct libscols_line *line, uint64_t sectors, bool json)
 	char text[SIZE_TEXT_LEN];
 
 	if (json)
-		return set_number(line, COL_SIZE, sectors << SECTOR_SHIFT);
+		return cell_set_number(line, COL_SIZE, sectors << SECTOR_SHIFT);
 	return scols_line_set_data(line, COL_SIZE, size_format(text, sectors << SECTOR_SHIFT));
 }
 
@@ -93,11 +80,12 @@ static int add_extent(struct libscols_table *table, struct libscols_line *parent
 	if (!line)
 		return -ENOMEM;
 	if (set_name(line, COL_NAME, e->name) || set_size(line, e->sectors, json) ||
-	    set_number(line, COL_SECTORS, e->sectors) || set_number(line, COL_START, e->start) ||
-	    set_number(line, COL_OFFSET, e->offset) ||
+	    cell_set_number(line, COL_SECTORS, e->sectors) ||
+	    cell_set_number(line, COL_START, e->start) ||
+	    cell_set_number(line, COL_OFFSET, e->offset) ||
 	    scols_line_set_data(line, COL_ACCESS, extent_access_text(e->access)) ||
 	    scols_line_set_data(line, COL_TYPE, extent_type_text(e->type)) ||
-	    set_number(line, COL_LINE, e->line))
+	    cell_set_number(line, COL_LINE, e->line))
 		return -ENOMEM;
 	return 0;
 }
@@ -113,17 +101,17 @@ static int add_container(struct libscols_table *table, const struct container *c
 	if (!*line)
 		return -ENOMEM;
 	if (set_name(*line, COL_NAME, c->path) || set_size(*line, d->sectors, true) ||
-	    set_number(*line, COL_SECTORS, d->sectors) ||
+	    cell_set_number(*line, COL_SECTORS, d->sectors) ||
 	    set_name(*line, COL_TYPE, d->create_type_text) ||
-	    set_number(*line, COL_EXTENTS, d->nr_extents) ||
-	    set_number(*line, COL_VERSION, d->version) ||
+	    cell_set_number(*line, COL_EXTENTS, d->nr_extents) ||
+	    cell_set_number(*line, COL_VERSION, d->version) ||
 	    scols_line_set_data(*line, COL_CID, cid) ||
 	    set_name(*line, COL_ENCODING, d->encoding) ||
 	    set_name(*line, COL_ADAPTER, d->adapter_type))
 		return -ENOMEM;
-	if (d->has_geometry && (set_number(*line, COL_CYLINDERS, d->cylinders) ||
-				set_number(*line, COL_HEADS, d->heads) ||
-				set_number(*line, COL_TRACK_SECTORS, d->track_sectors)))
+	if (d->has_geometry && (cell_set_number(*line, COL_CYLINDERS, d->cylinders) ||
+				cell_set_number(*line, COL_HEADS, d->heads) ||
+				cell_set_number(*line, COL_TRACK_SECTORS, d->track_sectors)))
 		return -ENOMEM;
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "replace.h"
+#include "write_all.h"
 
 #define TEMP_NAME_LEN (NAME_MAX + 1)
 
@@ -53,28 +54,12 @@ static int open_temp(int dirfd, const char *name, char temp[TEMP_NAME_LEN], mode
 	return fd;
 }
 
-static int write_all(int fd, const char *bytes, size_t length)
-{
-	ssize_t done;
-
-	while (length) {
-		done = write(fd, bytes, length);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return -1;
-		bytes += done;
-		length -= done;
-	}
-	return 0;
-}
-
 static int fill_temp(int fd, const struct stat *like, const void *bytes, size_t length)
 {
 	/* Owner first: it takes the set-id bits away. */
 	if (like && (fchown(fd, like->st_uid, like->st_gid) || fchmod(fd, like->st_mode & 07777)))
 		return -1;
-	return write_all(fd, bytes, length) || fsync(fd) ? -1 : 0;
+	return write_all(fd, bytes, length, 0) || fsync(fd) ? -1 : 0;
 }
 
 /* Fills and closes the temporary file; -1 with errno. */
@@ -133,26 +118,6 @@ static int rename_over(int dirfd, const char *temp, const char *name, struct svm
 	if (replace_sync_folder(dirfd))
 		return fail(err, name, "replaced, but its folder cannot be written to disk");
 	return 0;
-}
-
-int replace_file(int dirfd, const char *name, const void *bytes, size_t length,
-		 struct svmdk_error *err)
-{
-	char temp[TEMP_NAME_LEN];
-	struct stat st;
-	int fd;
-
-	if (find_replaced(dirfd, name, &st, err))
-		return -1;
-	fd = open_temp(dirfd, name, temp, 0600);
-	if (fd < 0)
-		return fail(err, name, "cannot make a new file beside it");
-	if (finish_temp(fd, &st, bytes, length)) {
-		fail(err, name, "cannot write a new file beside it");
-		unlinkat(dirfd, temp, 0);
-		return -1;
-	}
-	return rename_over(dirfd, temp, name, err);
 }
 
 int replace_file_locked(int dirfd, const char *name, const void *bytes, size_t length, int *fd,

@@ -15,21 +15,7 @@
  */
 
 /**
- * replace_file() - replace a file's content
- * @dirfd: the folder it is in
- * @name: of the file; no folder. It must exist, and be a regular file.
- * @bytes: the new content
- * @length: of it, in bytes
- * @err: filled on failure, with @err->file
- *
- * Mode and owner stay. Returns 0, or -1: the file is as it was, or, when only
- * the last fsync of the folder failed, new but perhaps not for a crash.
- */
-int replace_file(int dirfd, const char *name, const void *bytes, size_t length,
-		 struct svmdk_error *err);
-
-/**
- * replace_file_locked() - as replace_file(), and keep hold of the new file
+ * replace_file_locked() - replace a file's content, and keep hold of the new file
  * @dirfd: the folder it is in
  * @name: of the file; no folder. It must exist, and be a regular file.
  * @bytes: the new content
@@ -38,7 +24,8 @@ int replace_file(int dirfd, const char *name, const void *bytes, size_t length,
  *	from before it got its name. -1 on failure.
  * @err: filled on failure, with @err->file
  *
- * Returns 0 or -1, as replace_file().
+ * Mode and owner stay. Returns 0, or -1: the file is as it was, or, when only
+ * the last fsync of the folder failed, new but perhaps not for a crash.
  */
 int replace_file_locked(int dirfd, const char *name, const void *bytes, size_t length, int *fd,
 			struct svmdk_error *err);

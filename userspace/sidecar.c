@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "replace.h"
+#include "same_time.h"
 #include "side_file.h"
 #include "sidecar.h"
 
@@ -377,11 +378,6 @@ void facts_of(struct facts *facts, const struct stat *st, uint64_t size)
 		.inode = st->st_ino,
 		.ctime = st->st_ctim,
 	};
-}
-
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
 bool facts_same_content(const struct facts *a, const struct facts *b)

@@ -39,11 +39,11 @@ userspace/%.asan.o: userspace/%.c
 	$(TOOL_COMPILE) $(SANITIZE) -c -o $@ $<
 
 $(UNIT_TESTS): %: %.c $(filter-out userspace/main.o,$(TOOL_OBJS))
-	$(TOOL_COMPILE) -Iuserspace -Itests/unit/kernel $(LDFLAGS) -o $@ $(filter %.c %.o,$^) -Wl,--as-needed \
+	$(TOOL_COMPILE) -Iuserspace -Itests/unit/kernel $(LDFLAGS) -o $@ $< $(filter %.o,$^) -Wl,--as-needed \
 		$(TOOL_LIBS) $(shell $(PKG_CONFIG) --libs cmocka) $(LDLIBS)
 
 $(UNIT_TESTS:=.asan): %.asan: %.c $(filter-out userspace/main.asan.o,$(TOOL_OBJS:.o=.asan.o))
-	$(TOOL_COMPILE) $(SANITIZE) -Iuserspace -Itests/unit/kernel $(LDFLAGS) -o $@ $(filter %.c %.o,$^) \
+	$(TOOL_COMPILE) $(SANITIZE) -Iuserspace -Itests/unit/kernel $(LDFLAGS) -o $@ $< $(filter %.o,$^) \
 		$(TOOL_LIBS) $(shell $(PKG_CONFIG) --libs cmocka) $(LDLIBS)
 
 unit-tests: $(UNIT_TESTS)

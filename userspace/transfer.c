@@ -17,6 +17,7 @@
 #include "extent_map.h"
 #include "interrupt.h"
 #include "transfer.h"
+#include "write_all.h"
 
 /* Large enough to be quick, small enough to be interrupted and shown. */
 #define COPY_CHUNK (UINT64_C(16) << 20)
@@ -102,23 +103,6 @@ static uint64_t share(struct transfer *t, const struct transfer_range *r)
 		add_done(t, length);
 	}
 	return at;
-}
-
-static int write_all(int fd, const char *bytes, size_t length, uint64_t at)
-{
-	ssize_t done;
-
-	while (length) {
-		done = pwrite(fd, bytes, length, at);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return -1;
-		bytes += done;
-		at += done;
-		length -= done;
-	}
-	return 0;
 }
 
 static ssize_t read_some(int fd, char *buffer, size_t length, uint64_t at)

@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "cell.h"
 #include "command.h"
 #include "container.h"
 #include "interrupt.h"
@@ -37,32 +38,16 @@ static const struct {
 	[COL_REASON] = { "REASON", SCOLS_JSON_STRING },
 };
 
-static int set_text(struct libscols_line *line, enum column column, const char *bytes)
-{
-	char *text = message_escape(bytes);
-
-	return text ? scols_line_refer_data(line, column, text) : -ENOMEM;
-}
-
-static int set_number(struct libscols_line *line, enum column column, uint64_t number)
-{
-	char *text;
-
-	if (asprintf(&text, "%" PRIu64, number) < 0)
-		return -ENOMEM;
-	return scols_line_refer_data(line, column, text);
-}
-
 static int add_finding(struct libscols_table *table, const struct member *member,
 		       const struct finding *finding)
 {
 	struct libscols_line *line = scols_table_new_line(table, NULL);
 
-	if (!line || set_text(line, COL_NAME, member->name) ||
+	if (!line || cell_set_text(line, COL_NAME, member->name) ||
 	    scols_line_set_data(line, COL_STATE, verdict_text(finding->verdict)) ||
-	    (!member->code && set_number(line, COL_SIZE, member->facts.size)) ||
-	    (finding->offset != NO_OFFSET && set_number(line, COL_OFFSET, finding->offset)) ||
-	    (finding->reason && set_text(line, COL_REASON, finding->reason)))
+	    (!member->code && cell_set_number(line, COL_SIZE, member->facts.size)) ||
+	    (finding->offset != NO_OFFSET && cell_set_number(line, COL_OFFSET, finding->offset)) ||
+	    (finding->reason && cell_set_text(line, COL_REASON, finding->reason)))
 		return -ENOMEM;
 	return 0;
 }

@@ -315,6 +315,7 @@ static void creates_once(void **state)
 	struct svmdk_error err;
 	size_t length;
 	char *text;
+	int fd;
 
 	(void)state;
 	assert_int_equal(replace_create(AT_FDCWD, "new", 0644, "one", 3, &err), 0);
@@ -323,10 +324,10 @@ static void creates_once(void **state)
 	text = scratch_read("new", &length);
 	assert_string_equal(text, "one");
 	free(text);
-	assert_int_equal(replace_file(AT_FDCWD, "none", "x", 1, &err), -1);
+	assert_int_equal(replace_file_locked(AT_FDCWD, "none", "x", 1, &fd, &err), -1);
 	assert_int_equal(err.code, ENOENT);
 	assert_int_equal(symlink("new", "link"), 0);
-	assert_int_equal(replace_file(AT_FDCWD, "link", "x", 1, &err), -1);
+	assert_int_equal(replace_file_locked(AT_FDCWD, "link", "x", 1, &fd, &err), -1);
 	assert_int_equal(err.code, EINVAL);
 }
 

@@ -90,14 +90,8 @@ send() {
 	is_right "$there/backup.vmdk"
 
 	# A bit, and no time: what a disk does by itself.
-	touch -r "$there/backup-f005.vmdk" "$BATS_TEST_TMPDIR/time"
 	cp --preserve=timestamps "$there/backup-f005.vmdk" "$BATS_TEST_TMPDIR/whole"
-	printf '\x55' | dd of="$there/backup-f005.vmdk" bs=1 seek=1234567 conv=notrunc status=none
-	if cmp -s "$there/backup-f005.vmdk" "$BATS_TEST_TMPDIR/whole"; then
-		printf '\xaa' | dd of="$there/backup-f005.vmdk" bs=1 seek=1234567 conv=notrunc \
-			status=none
-	fi
-	touch -r "$BATS_TEST_TMPDIR/time" "$there/backup-f005.vmdk"
+	flip_bit "$there/backup-f005.vmdk" 1234567
 	run svmdk verify "$there/backup.vmdk"
 	equal 1 "$status"
 	grep -q 'backup-f005.vmdk.*damaged\|damaged.*backup-f005.vmdk' <<<"$output"

@@ -23,16 +23,6 @@ teardown() {
 	clean_up
 }
 
-# flip FILE: one bit of it, and nobody shall see by its times that it was
-flip() {
-	local mtime byte
-	mtime=$(stat -c %y "$1")
-	byte=$(od -An -tu1 -j "${2:-99}" -N 1 "$1")
-	printf '%b' "\\x$(printf %02x $((byte ^ 4)))" |
-		dd of="$1" bs=1 seek="${2:-99}" conv=notrunc status=none
-	touch -d "$mtime" "$1"
-}
-
 # as_before FILE…: these have content, mtime, owner and mode of the good copy
 as_before() {
 	local file
@@ -49,7 +39,7 @@ no_leftovers() {
 @test "damaged, missing and short extents come back as they were" {
 	local before
 	before=$(stat -c %i c-f004.vmdk)
-	flip c-f001.vmdk
+	flip_bit c-f001.vmdk 99
 	rm c-f002.vmdk
 	truncate -s 100 c-f003.vmdk
 	svmdk repair c.vmdk --from copy
@@ -61,10 +51,10 @@ no_leftovers() {
 }
 
 @test "a copy that is damaged itself, or older, is refused" {
-	flip c-f001.vmdk
-	flip c-f002.vmdk
+	flip_bit c-f001.vmdk 99
+	flip_bit c-f002.vmdk 99
 	cp -p c-f001.vmdk before
-	flip copy/c-f001.vmdk 1000
+	flip_bit copy/c-f001.vmdk 1000
 	refused "c-f001.vmdk is not repaired: .*older, newer, or damaged" \
 		svmdk repair c.vmdk --from copy
 	cmp before c-f001.vmdk
@@ -83,7 +73,7 @@ no_leftovers() {
 	random_bytes 10 | dd of=c-f002.vmdk conv=notrunc status=none
 	cp c-f001.vmdk changed
 	cp c-f002.vmdk modified
-	flip c-f003.vmdk
+	flip_bit c-f003.vmdk 99
 	svmdk repair c.vmdk --from copy
 	as_before c-f003.vmdk
 	cmp c-f001.vmdk changed
@@ -97,8 +87,8 @@ no_leftovers() {
 }
 
 @test "a descriptor that is damaged or missing comes back, whatever is left of it" {
-	flip c.vmdk 3
-	flip c-f001.vmdk
+	flip_bit c.vmdk 3
+	flip_bit c-f001.vmdk 99
 	svmdk repair c.vmdk --from copy
 	as_before c.vmdk c-f001.vmdk
 	: >c.vmdk
@@ -118,7 +108,7 @@ no_leftovers() {
 
 @test "what is attached is not repaired, and neither is a container without a manifest" {
 	local device
-	flip c-f001.vmdk
+	flip_bit c-f001.vmdk 99
 	device=$(svmdk attach --read-only c.vmdk)
 	fails_with 1 "attached as $device; detach it first" svmdk repair c.vmdk --from copy
 	svmdk detach "$device"
@@ -131,7 +121,7 @@ no_leftovers() {
 }
 
 @test "a link in the copy is not followed, and one in the place of an extent is replaced" {
-	flip c-f001.vmdk
+	flip_bit c-f001.vmdk 99
 	mv copy/c-f001.vmdk elsewhere
 	ln -s ../elsewhere copy/c-f001.vmdk
 	refused "symbolic link" svmdk repair c.vmdk --from copy
@@ -157,9 +147,9 @@ killed_at() {
 	local number
 	for number in 25 $((30 + RANDOM % 15)) $((45 + RANDOM % 15)) $((60 + RANDOM % 15)) 80; do
 		echo "killed at call $number"
-		flip c-f001.vmdk
+		flip_bit c-f001.vmdk 99
 		rm -f c-f002.vmdk
-		flip c-f003.vmdk
+		flip_bit c-f003.vmdk 99
 		cp c-f003.vmdk damaged
 		killed_at "$number" svmdk repair c.vmdk --from copy
 		cmp c-f003.vmdk damaged || cmp c-f003.vmdk good/c-f003.vmdk
@@ -181,7 +171,7 @@ killed_at() {
 	svmdk manifest c.vmdk
 	mkdir /tmp/copy
 	cp -a c.vmdk c-f* /tmp/copy
-	flip c-f001.vmdk
+	flip_bit c-f001.vmdk 99
 	head -c 22M /dev/zero >filler
 	run svmdk repair c.vmdk --from /tmp/copy
 	[ "$status" = 1 ]

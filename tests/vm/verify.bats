@@ -20,16 +20,6 @@ teardown() {
 	clean_up
 }
 
-# flip FILE: one bit of it, and nobody shall see by its times that it was
-flip() {
-	local mtime byte
-	mtime=$(stat -c %y "$1")
-	byte=$(od -An -tu1 -j 777777 -N 1 "$1")
-	printf '%b' "\\x$(printf %02x $((byte ^ 4)))" |
-		dd of="$1" bs=1 seek=777777 conv=notrunc status=none
-	touch -d "$mtime" "$1"
-}
-
 # states FILE: the state of each file, in a line
 states() {
 	(svmdk verify --json "$1" 2>/dev/null || true) | jq -r '[.files[].state] | join(" ")'
@@ -47,7 +37,7 @@ states() {
 
 @test "a flipped bit is damage, even when the file was renamed or got another mode" {
 	svmdk manifest c.vmdk
-	flip c-f002.vmdk
+	flip_bit c-f002.vmdk 777777
 	equal "intact damaged intact intact intact" "$(states c.vmdk)"
 	chmod 600 c-f002.vmdk
 	equal "intact damaged intact intact intact" "$(states c.vmdk)"
@@ -92,7 +82,7 @@ states() {
 @test "written while attached is changed, a flipped bit beside it is damage" {
 	local device
 	svmdk manifest c.vmdk
-	flip c-f004.vmdk
+	flip_bit c-f004.vmdk 777777
 	device=$(svmdk attach c.vmdk)
 	write_disk "$device" 0 4096
 	equal "changed intact intact damaged intact" "$(states c.vmdk)"
@@ -104,7 +94,7 @@ states() {
 	svmdk manifest c.vmdk
 	rsync -a c.vmdk* c-f*.vmdk copy/
 	svmdk verify copy/c.vmdk
-	flip copy/c-f002.vmdk
+	flip_bit copy/c-f002.vmdk 777777
 	random_bytes 10 | dd of=copy/c-f003.vmdk conv=notrunc status=none
 	equal "intact damaged modified intact intact" "$(states copy/c.vmdk)"
 	equal "intact intact intact intact intact" "$(states c.vmdk)"
