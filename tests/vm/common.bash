@@ -117,6 +117,11 @@ eventually() {
 	done
 }
 
+# Every point of a sweep, rather than samples.
+thorough() {
+	[ -n "${THOROUGH-}" ]
+}
+
 # ends COMMAND…: it ends well within a minute. One that hangs in the kernel is
 # left behind, which no timeout(1) would do.
 ends() {

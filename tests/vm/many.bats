@@ -5,6 +5,8 @@
 # A container may have thousands of extents: more than files may be open at
 # once, at a known price in the kernel's memory, and each of them where it
 # belongs. And one may have as few or as odd ones as a user asks for.
+#
+# One kernel will do.
 
 load common
 
