@@ -9,13 +9,13 @@
 #include <linux/bio.h>
 #include <linux/kref.h>
 #include <linux/llist.h>
-#include <linux/mempool.h>
 #include <linux/mutex.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 #include "compat.h"
+#include "pool.h"
 #include "uapi/svmdk.h"
 
 struct svmdk_table;
@@ -45,8 +45,8 @@ struct svmdk_device {
 	struct gendisk *disk;
 	struct workqueue_struct *wq;
 
-	mempool_t hooks; /* See io.c. */
-	mempool_t cmds; /* See file_io.c. */
+	struct svmdk_pool hooks; /* See io.c. */
+	struct svmdk_pool cmds; /* See file_io.c. */
 	struct bio_set split_bios;
 
 	u32 index;

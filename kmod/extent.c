@@ -81,6 +81,7 @@ static void svmdk_extent_choose_way(struct svmdk_extent *extent)
 	bool fits = svmdk_extent_fits_block(extent, source->backing->logical_block);
 
 	extent->direct = fits && (source->file->f_mode & FMODE_CAN_ODIRECT);
+	extent->nowait = extent->direct && svmdk_source_keeps_nowait(source);
 	extent->reason = source->reason;
 	if (!extent->reason && !fits)
 		extent->reason = SVMDK_REASON_UNALIGNED;
@@ -388,6 +389,8 @@ int svmdk_extent_settle(struct svmdk_device *dev, u32 *error_extent)
 		if (extent->way == SVMDK_WAY_MAPPED) {
 			extent->backing->mapped = true;
 			dev->nr_mapped++;
+		} else if (extent->way == SVMDK_WAY_FILE && !extent->read_only) {
+			svmdk_source_hold_times(extent->source);
 		}
 	}
 	return 0;

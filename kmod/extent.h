@@ -37,6 +37,7 @@ struct svmdk_source;
  * @flags: SVMDK_EXTENT_*
  * @read_only: a write fails: the line says so, or the disk is read-only
  * @direct: the file way uses direct I/O
+ * @nowait: the file way may be tried where nothing may wait
  * @written: SVMDK_WRITTEN_* bits. Set when a write begins and, for the sake of
  *	svmdk_extent_clean(), when it ends; writes after the first only read it.
  */
@@ -56,6 +57,7 @@ struct svmdk_extent {
 	u8 flags;
 	bool read_only;
 	bool direct;
+	bool nowait;
 	u8 written;
 };
 

@@ -5,9 +5,9 @@
 #include <linux/bio.h>
 #include <linux/blk-cgroup.h>
 #include <linux/blkdev.h>
+#include <linux/cgroup.h>
 #include <linux/fs.h>
 #include <linux/kthread.h>
-#include <linux/mempool.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
@@ -34,8 +34,9 @@
  * @start_time: of accounting, in jiffies
  * @done: bytes that are done
  * @accounted: accounting was begun
- * @refs: one until it is complete, one while it is being submitted: a file
- *	system may look at the kiocb after it has completed it
+ * @again: a worker is to go on with it at the last put
+ * @refs: one until it is complete or to go on, one while it is being submitted:
+ *	a file system may look at the kiocb after it has completed it
  */
 struct svmdk_cmd {
 	struct kiocb iocb;
@@ -47,6 +48,7 @@ struct svmdk_cmd {
 	unsigned long start_time;
 	u32 done;
 	bool accounted;
+	bool again;
 	atomic_t refs;
 };
 
@@ -54,8 +56,15 @@ static struct kmem_cache *svmdk_cmd_cache;
 
 static void svmdk_cmd_put(struct svmdk_cmd *cmd)
 {
-	if (atomic_dec_and_test(&cmd->refs))
-		mempool_free(cmd, &cmd->dev->cmds);
+	if (!atomic_dec_and_test(&cmd->refs))
+		return;
+	if (unlikely(cmd->again)) {
+		cmd->again = false;
+		atomic_set(&cmd->refs, 1);
+		queue_work(cmd->dev->wq, &cmd->work);
+		return;
+	}
+	svmdk_pool_free(&cmd->dev->cmds, cmd);
 }
 
 /* Give the bio back to its owner. The disk may be gone when this returns. */
@@ -68,6 +77,8 @@ static void svmdk_cmd_finish(struct svmdk_cmd *cmd, long ret)
 	if (op_is_write(bio_op(bio))) {
 		svmdk_extent_mark_written(cmd->extent);
 		svmdk_source_unsync(cmd->extent->source);
+		if (cmd->extent->source->holds_times)
+			svmdk_source_touch(cmd->extent->source);
 		svmdk_backing_end_write(cmd->extent->backing);
 	}
 	trace_svmdk_complete(bio->bi_bdev, cmd->extent->number, bio_op(bio), bio->bi_iter.bi_sector,
@@ -80,20 +91,27 @@ static void svmdk_cmd_finish(struct svmdk_cmd *cmd, long ret)
 
 /*
  * What is short is tried again from where it stopped, which brings out the
- * reason: an error, or nothing at all where the file has become too short.
+ * reason: an error, or nothing at all where the file has become too short. So
+ * is what could not be done without waiting, now or further down.
  */
 static void svmdk_cmd_done(struct svmdk_cmd *cmd, long ret)
 {
+	bool again = false;
+
 	if (ret == 0) {
 		ret = -EIO;
 	} else if (ret > 0) {
 		cmd->done += ret;
-		if (cmd->done < cmd->bio->bi_iter.bi_size) {
-			queue_work(cmd->dev->wq, &cmd->work);
-			return;
-		}
+		again = cmd->done < cmd->bio->bi_iter.bi_size;
+	} else if (ret == -EAGAIN || ret == -EOPNOTSUPP) {
+		again = cmd->iocb.ki_flags & IOCB_NOWAIT;
 	}
-	svmdk_cmd_finish(cmd, ret);
+	if (again) {
+		cmd->again = true;
+		svmdk_cmd_put(cmd);
+	} else {
+		svmdk_cmd_finish(cmd, ret);
+	}
 }
 
 static void svmdk_cmd_complete(struct kiocb *iocb, long ret)
@@ -119,7 +137,7 @@ static void svmdk_cmd_iter(struct svmdk_cmd *cmd, struct iov_iter *iter)
 	iter->iov_offset = rest.bi_offset;
 }
 
-static ssize_t svmdk_cmd_rw(struct svmdk_cmd *cmd)
+static ssize_t svmdk_cmd_rw(struct svmdk_cmd *cmd, int flags)
 {
 	struct file *file = cmd->extent->source->file;
 	bool write = op_is_write(bio_op(cmd->bio));
@@ -130,7 +148,7 @@ static ssize_t svmdk_cmd_rw(struct svmdk_cmd *cmd)
 		.ki_filp = file,
 		.ki_pos = (cmd->source << SECTOR_SHIFT) + cmd->done,
 		.ki_complete = svmdk_cmd_complete,
-		.ki_flags = cmd->extent->direct ? IOCB_DIRECT : 0,
+		.ki_flags = flags,
 		.ki_ioprio = cmd->bio->bi_ioprio,
 	};
 	if (cmd->bio->bi_opf & REQ_FUA)
@@ -147,29 +165,81 @@ static ssize_t svmdk_cmd_rw(struct svmdk_cmd *cmd)
 	return file->f_op->write_iter(&cmd->iocb, &iter);
 }
 
+/* Has a reference of its own while it does. */
+static void svmdk_cmd_submit(struct svmdk_cmd *cmd, int flags)
+{
+	ssize_t ret;
+
+	if (cmd->extent->direct)
+		flags |= IOCB_DIRECT;
+	atomic_inc(&cmd->refs);
+	ret = svmdk_cmd_rw(cmd, flags);
+	if (ret != -EIOCBQUEUED)
+		svmdk_cmd_done(cmd, ret);
+	svmdk_cmd_put(cmd);
+}
+
 static void svmdk_cmd_work(struct work_struct *work)
 {
 	struct svmdk_cmd *cmd = container_of(work, struct svmdk_cmd, work);
+	struct cgroup_subsys_state *css = bio_blkcg_css(cmd->bio);
 	unsigned int noio = memalloc_noio_save();
 	unsigned int throttle = current->flags & PF_LOCAL_THROTTLE;
-	ssize_t ret;
+
+	/* The root is what a worker has by itself. */
+	if (css == blkcg_root_css)
+		css = NULL;
 
 	/*
 	 * Writeback of what is above waits for us, so allocations must not wait
 	 * for writeback, and we must not be throttled for pages that we clean.
 	 */
 	current->flags |= PF_LOCAL_THROTTLE;
-	kthread_associate_blkcg(bio_blkcg_css(cmd->bio));
+	if (css)
+		kthread_associate_blkcg(css);
 
-	atomic_inc(&cmd->refs);
-	ret = svmdk_cmd_rw(cmd);
-	if (ret != -EIOCBQUEUED)
-		svmdk_cmd_done(cmd, ret);
-	svmdk_cmd_put(cmd);
+	svmdk_cmd_submit(cmd, 0);
 
-	kthread_associate_blkcg(NULL);
+	if (css)
+		kthread_associate_blkcg(NULL);
 	if (!throttle)
 		current->flags &= ~PF_LOCAL_THROTTLE;
+	memalloc_noio_restore(noio);
+}
+
+/*
+ * May the task that submits a bio take it through the file system itself?
+ * Nothing of its own may wait on current->bio_list meanwhile, for even with
+ * IOCB_NOWAIT memory may be waited for. And the file system's bios are to be
+ * counted where this one is.
+ */
+static bool svmdk_may_try_inline(const struct svmdk_cmd *cmd)
+{
+	const struct bio_list *waiting = current->bio_list;
+	bool same = true;
+
+	if (!cmd->extent->nowait || (current->flags & PF_KTHREAD))
+		return false;
+	if (waiting && (!bio_list_empty(&waiting[0]) || !bio_list_empty(&waiting[1])))
+		return false;
+#ifdef CONFIG_BLK_CGROUP
+	rcu_read_lock();
+	same = task_css(current, io_cgrp_id) == bio_blkcg_css(cmd->bio);
+	rcu_read_unlock();
+#endif
+	return same;
+}
+
+/* What would wait goes to a worker instead. */
+static void svmdk_cmd_try_inline(struct svmdk_cmd *cmd)
+{
+	unsigned int noio = memalloc_noio_save();
+	void *journal_info = current->journal_info;
+
+	/* It is of the file system above. */
+	current->journal_info = NULL;
+	svmdk_cmd_submit(cmd, IOCB_NOWAIT);
+	current->journal_info = journal_info;
 	memalloc_noio_restore(noio);
 }
 
@@ -181,7 +251,8 @@ static void svmdk_cmd_work(struct work_struct *work)
  * @source: its first sector in the file
  *
  * A worker does it: a file system may block, for bios of its own too, and
- * those wait on current->bio_list until ->submit_bio() has returned.
+ * those wait on current->bio_list until ->submit_bio() has returned. Only where
+ * it is known not to is it tried here and now, for half of what a worker costs.
  *
  * Context: as ->submit_bio(), or a worker.
  */
@@ -199,7 +270,7 @@ void svmdk_file_submit(struct svmdk_device *dev, struct svmdk_extent *extent, st
 	/* A worker that waited for the thaw would soon keep all others from their work. */
 	if (write && !svmdk_backing_begin_bio(extent->backing, bio))
 		return;
-	cmd = mempool_alloc(&dev->cmds, bio->bi_opf & REQ_NOWAIT ? GFP_NOWAIT : GFP_NOIO);
+	cmd = svmdk_pool_alloc(&dev->cmds, bio->bi_opf & REQ_NOWAIT ? GFP_NOWAIT : GFP_NOIO);
 	if (unlikely(!cmd)) {
 		if (write)
 			svmdk_backing_end_write(extent->backing);
@@ -211,6 +282,7 @@ void svmdk_file_submit(struct svmdk_device *dev, struct svmdk_extent *extent, st
 	cmd->extent = extent;
 	cmd->source = source;
 	cmd->done = 0;
+	cmd->again = false;
 	atomic_set(&cmd->refs, 1);
 	if (write)
 		svmdk_extent_mark_written(extent);
@@ -218,7 +290,10 @@ void svmdk_file_submit(struct svmdk_device *dev, struct svmdk_extent *extent, st
 	if (cmd->accounted)
 		cmd->start_time = bio_start_io_acct(bio);
 	INIT_WORK(&cmd->work, svmdk_cmd_work);
-	queue_work(dev->wq, &cmd->work);
+	if (svmdk_may_try_inline(cmd))
+		svmdk_cmd_try_inline(cmd);
+	else
+		queue_work(dev->wq, &cmd->work);
 }
 
 /**
@@ -229,7 +304,7 @@ void svmdk_file_submit(struct svmdk_device *dev, struct svmdk_extent *extent, st
  */
 int svmdk_file_io_setup(struct svmdk_device *dev)
 {
-	return mempool_init_slab_pool(&dev->cmds, SVMDK_MIN_CMDS, svmdk_cmd_cache);
+	return svmdk_pool_init(&dev->cmds, SVMDK_MIN_CMDS, svmdk_cmd_cache);
 }
 
 int __init svmdk_file_io_init(void)

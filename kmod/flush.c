@@ -12,8 +12,8 @@
 #include "source.h"
 
 /*
- * A mapped write does not pass the file system, so the mtime that rsync and
- * the rest go by is set here. Not in a file system that is frozen: then it
+ * A mapped write does not pass the file system, and others are kept from setting
+ * it, so the mtime that rsync and the rest go by is set here. Not in a file system that is frozen: then it
  * stays on the list, and is set soon after the thaw; the last time, we wait.
  */
 static void svmdk_touch_all(struct svmdk_device *dev, bool last)
@@ -38,7 +38,7 @@ static void svmdk_touch_all(struct svmdk_device *dev, bool last)
 		/* A write that completes from here on asks for another round. */
 		clear_bit(SVMDK_SOURCE_TOUCHED, &source->flags);
 		smp_mb__after_atomic();
-		file_update_time(source->file);
+		svmdk_source_update_times(source);
 		sb_end_write(sb);
 	}
 	mutex_unlock(&dev->touch_lock);

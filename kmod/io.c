@@ -4,7 +4,6 @@
  */
 #include <linux/bio.h>
 #include <linux/blkdev.h>
-#include <linux/mempool.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -82,7 +81,7 @@ static void svmdk_hook_finish(struct svmdk_hook *hook)
 		bdev_end_io_acct(hook->bdev, bio_op(bio), hook->sectors, hook->start_time);
 	bio->bi_end_io = hook->end_io;
 	bio->bi_private = hook->private;
-	mempool_free(hook, &hook->extent->source->dev->hooks);
+	svmdk_pool_free(&hook->extent->source->dev->hooks, hook);
 	if (likely(bio->bi_end_io != svmdk_chain_end_io)) {
 		/* bio_endio() has run for the disk beneath: it is what called us. */
 		if (bio->bi_end_io)
@@ -168,8 +167,8 @@ static bool svmdk_hook_bio(struct bio *bio, struct svmdk_extent *extent, bool ac
 	u64 sector = bio->bi_iter.bi_sector;
 	struct svmdk_hook *hook;
 
-	hook = mempool_alloc(&extent->source->dev->hooks,
-			     bio->bi_opf & REQ_NOWAIT ? GFP_NOWAIT : GFP_NOIO);
+	hook = svmdk_pool_alloc(&extent->source->dev->hooks,
+				bio->bi_opf & REQ_NOWAIT ? GFP_NOWAIT : GFP_NOIO);
 	if (unlikely(!hook)) {
 		bio_wouldblock_error(bio);
 		return false;
@@ -345,7 +344,7 @@ int svmdk_io_setup(struct svmdk_device *dev)
 {
 	int err;
 
-	err = mempool_init_slab_pool(&dev->hooks, SVMDK_MIN_HOOKS, svmdk_hook_cache);
+	err = svmdk_pool_init(&dev->hooks, SVMDK_MIN_HOOKS, svmdk_hook_cache);
 	if (!err)
 		err = bioset_init(&dev->split_bios, BIO_POOL_SIZE, 0, 0);
 	if (!err)
@@ -361,9 +360,9 @@ int svmdk_io_setup(struct svmdk_device *dev)
  */
 void svmdk_io_teardown(struct svmdk_device *dev)
 {
-	mempool_exit(&dev->cmds);
+	svmdk_pool_exit(&dev->cmds);
 	bioset_exit(&dev->split_bios);
-	mempool_exit(&dev->hooks);
+	svmdk_pool_exit(&dev->hooks);
 }
 
 int __init svmdk_io_init(void)

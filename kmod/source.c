@@ -38,6 +38,27 @@ bool svmdk_source_fs_is_safe(const struct super_block *sb)
 	       (sb->s_magic == XFS_SUPER_MAGIC && !strcmp(sb->s_type->name, "xfs"));
 }
 
+/**
+ * svmdk_source_keeps_nowait - does IOCB_NOWAIT keep direct I/O from waiting for I/O?
+ * @source: a file or block device
+ *
+ * XFS has all of a file's extents in memory or answers -EAGAIN
+ * (xfs_ilock_for_iomap()). ext4_map_blocks() and btrfs_get_extent() may read
+ * their trees whatever the flag says, and to wait for that in ->submit_bio() is
+ * to wait for a bio that is on current->bio_list. A new atime is a transaction
+ * that no flag holds back, so there must be none.
+ *
+ * Context: any.
+ */
+bool svmdk_source_keeps_nowait(const struct svmdk_source *source)
+{
+	const struct super_block *sb = file_inode(source->file)->i_sb;
+
+	return !source->claim && sb->s_magic == XFS_SUPER_MAGIC &&
+	       !strcmp(sb->s_type->name, "xfs") && (source->file->f_mode & FMODE_NOWAIT) &&
+	       (source->file->f_flags & O_NOATIME);
+}
+
 /* Why a file cannot be mapped, as far as that shows without its map. */
 static u8 svmdk_source_examine(struct inode *inode)
 {
@@ -244,6 +265,9 @@ void svmdk_source_put(struct svmdk_source *source)
 	list_del(&source->list);
 	if (source->claim)
 		bdev_fput(source->claim);
+	/* Whoever gave us the file may have it open still. */
+	if (source->holds_times)
+		source->file->f_mode &= ~FMODE_NOCMTIME;
 	fput(source->file);
 	kfree(source);
 }
@@ -379,8 +403,43 @@ void svmdk_source_adopt(struct svmdk_device *dev, struct svmdk_device *growth)
 }
 
 /**
+ * svmdk_source_hold_times - set the mtime after writes, not with each
+ * @source: writable, and goes the file way
+ *
+ * ext4 and XFS would begin a transaction in the first write after each tick of
+ * their clock, of each file; with thousands of files that is every write. And
+ * at the start of a write is too early: whoever reads then sees a new mtime
+ * with the old data. nfsd holds back times by the same flag.
+ *
+ * Context: the control file's lock is held; no I/O is under way.
+ */
+void svmdk_source_hold_times(struct svmdk_source *source)
+{
+	if (source->claim || !svmdk_source_fs_is_safe(file_inode(source->file)->i_sb))
+		return;
+	source->holds_times = true;
+	source->file->f_mode |= FMODE_NOCMTIME;
+}
+
+/**
+ * svmdk_source_update_times - set the mtime now
+ * @source: a file
+ *
+ * Context: may sleep; the disk's touch_lock and write access to the file system
+ * are held. A write that is under way meanwhile may set it as well.
+ */
+void svmdk_source_update_times(struct svmdk_source *source)
+{
+	if (source->holds_times)
+		source->file->f_mode &= ~FMODE_NOCMTIME;
+	file_update_time(source->file);
+	if (source->holds_times)
+		source->file->f_mode |= FMODE_NOCMTIME;
+}
+
+/**
  * svmdk_source_touch - its mtime is behind
- * @source: a file that a mapped write has just changed
+ * @source: a file that a write has just changed
  *
  * Context: any. The mtime is set within a second, or at the next flush.
  */

@@ -39,6 +39,7 @@ struct svmdk_device;
  *	or a block device
  * @writable: the disk may write to it; guarded by the registry's lock
  * @pinned: it holds S_SWAPFILE on the inode; guarded by the registry's lock
+ * @holds_times: writes through @file leave the mtime to svmdk_source_touch()
  */
 struct svmdk_source {
 	struct hlist_node node;
@@ -54,15 +55,19 @@ struct svmdk_source {
 	u8 reason;
 	bool writable;
 	bool pinned;
+	bool holds_times;
 };
 
 bool svmdk_source_fs_is_safe(const struct super_block *sb);
+bool svmdk_source_keeps_nowait(const struct svmdk_source *source);
 struct svmdk_source *svmdk_source_get(struct svmdk_device *dev, struct file *file, bool write,
 				      u32 io, s32 *holder);
 void svmdk_source_adopt(struct svmdk_device *dev, struct svmdk_device *growth);
 void svmdk_source_put(struct svmdk_source *source);
 void svmdk_source_unpin(struct svmdk_source *source, u8 reason);
+void svmdk_source_hold_times(struct svmdk_source *source);
 void svmdk_source_touch(struct svmdk_source *source);
+void svmdk_source_update_times(struct svmdk_source *source);
 void svmdk_source_unsync(struct svmdk_source *source);
 
 /* The inode that the data is in, also where a file system lies on another. */

@@ -206,6 +206,8 @@ static int open_extent(struct feed *f, size_t i, struct extent_file *file, struc
 		file->fd = -1;
 		return -1;
 	}
+	/* Reading the disk is not reading its files. Where this is refused they have atimes. */
+	fcntl(file->fd, F_SETFL, fcntl(file->fd, F_GETFL) | O_NOATIME);
 	return overlap_add(&f->overlap, e, i, file, !f->rdonly, err);
 }
 

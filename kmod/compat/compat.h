@@ -12,6 +12,7 @@
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/fs.h>
+#include <linux/mempool.h>
 #include <linux/slab.h>
 
 #ifndef SVMDK_HAVE_BVEC_ITER_HAS_BI_OFFSET
@@ -48,6 +49,13 @@ static inline struct bio *bio_submit_split_bioset(struct bio *bio, unsigned int 
 	bio_chain(split, bio);
 	submit_bio_noacct(bio);
 	return split;
+}
+#endif
+
+#ifndef SVMDK_HAVE_MEMPOOL_IS_SATURATED_EXISTS
+static inline bool mempool_is_saturated(mempool_t *pool)
+{
+	return READ_ONCE(pool->curr_nr) >= pool->min_nr;
 }
 #endif
 

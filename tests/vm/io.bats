@@ -58,6 +58,11 @@ verify_all() {
 	verify_all file
 }
 
+@test "fio verifies the file way on XFS, and QEMU reads the same" {
+	make_backing xfs
+	verify_all file
+}
+
 @test "fio verifies the file way on btrfs, and QEMU reads the same" {
 	make_backing btrfs
 	verify_all file

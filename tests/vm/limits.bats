@@ -12,6 +12,7 @@ tracing=/sys/kernel/tracing
 
 teardown() {
 	[ ! -e "$tracing/events/svmdk" ] || echo 0 >"$tracing/events/svmdk/enable"
+	echo 0 >"$tracing/events/workqueue/workqueue_execute_start/enable"
 	echo 0 >"/sys/block/$(disk_name /job/disks/spare)/queue/rotational"
 	[ ! -d /sys/fs/cgroup/svmdktest ] || rmdir /sys/fs/cgroup/svmdktest
 	clean_up
@@ -121,6 +122,40 @@ verify_with_fio() {
 		grep -E "svmdk_submit: $numbers WS 2056 \+ 16 extent 1 $io at " "$tracing/trace"
 		grep -E "svmdk_complete: $numbers W.* 2056 \+ 16 extent 1 \[0\]" "$tracing/trace"
 		svmdk detach "$dev"
+	done
+}
+
+# workers DEVICE: how many I/Os were handed to one while all of it was read
+workers() {
+	echo >"$tracing/trace"
+	dd if="$1" iflag=direct bs=64k of="$BATS_TEST_TMPDIR/read" status=none
+	grep -c 'function svmdk_cmd_work' "$tracing/trace" || true
+}
+
+# XFS says when it would have to wait, as for an inode that was not read yet.
+@test "on XFS the file way asks a worker only where it would have to wait" {
+	local type
+	echo 1 >"$tracing/events/workqueue/workqueue_execute_start/enable"
+	for type in ext4 xfs; do
+		make_backing $type
+		make_container "$BACKING/c.vmdk" 2048 2048
+		dev=$(svmdk attach --io file "$BACKING/c.vmdk")
+		random_bytes 2097152 >"$BATS_TEST_TMPDIR/data"
+		dd if="$BATS_TEST_TMPDIR/data" of="$dev" oflag=direct bs=1M status=none
+		svmdk detach "$dev"
+		umount "$BACKING"
+		mount -t $type /job/disks/data "$BACKING"
+		dev=$(svmdk attach --io file "$BACKING/c.vmdk")
+		udevadm settle
+		workers "$dev"
+		cmp "$BATS_TEST_TMPDIR/read" "$BATS_TEST_TMPDIR/data"
+		if [ $type = xfs ]; then
+			equal 0 "$(workers "$dev")"
+		else
+			equal 32 "$(workers "$dev")"
+		fi
+		cmp "$BATS_TEST_TMPDIR/read" "$BATS_TEST_TMPDIR/data"
+		clean_up
 	done
 }
 
