@@ -2,7 +2,6 @@
 // Copyright (C) 2026 the svmdk authors
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <linux/falloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,13 +11,13 @@
 
 #include "leftovers.h"
 #include "replace.h"
+#include "side_file.h"
 #include "size.h"
 
 #define HEADER "svmdk-files 1\n"
 #define END "end\n"
 #define FILE_KEY "file "
 #define MAX_LIST_BYTES (4U * DESCRIPTOR_MAX_BYTES) /* old names and new ones */
-#define SELF_LEN 80
 
 /**
  * struct named_range - what the descriptor names of a file
@@ -61,21 +60,6 @@ static int fail(struct svmdk_error *err, int code, const char *name, const char 
 {
 	error_errno(err, code, "%s", what);
 	return error_at(err, name, 0);
-}
-
-/* What nobody can give to a copy: its inode, and when that was made. */
-static int self_line(int fd, char line[SELF_LEN])
-{
-	struct statx st;
-
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &st))
-		return -1;
-	if (!(st.stx_mask & STATX_BTIME))
-		st.stx_btime = (struct statx_timestamp){ 0 };
-	snprintf(line, SELF_LEN, "self %" PRIu64 " %" PRId64 ".%09" PRIu32 "\n",
-		 (uint64_t)st.stx_ino, (int64_t)st.stx_btime.tv_sec,
-		 (uint32_t)st.stx_btime.tv_nsec);
-	return 0;
 }
 
 static int write_list(int fd, const char *const *names, size_t nr)

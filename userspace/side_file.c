@@ -2,6 +2,8 @@
 // Copyright (C) 2026 the svmdk authors
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -67,6 +69,8 @@ int side_file_read(struct side_file *file, int dirfd, const char *name, struct s
 	if (fd < 0)
 		return -1;
 	code = read_all(file, fd);
+	if (!code && self_line(fd, file->self))
+		code = errno;
 	close(fd);
 	if (!code)
 		return 0;
@@ -76,6 +80,20 @@ int side_file_read(struct side_file *file, int dirfd, const char *name, struct s
 	else
 		error_errno(err, code, "cannot read it");
 	return error_at(err, name, 0);
+}
+
+int self_line(int fd, char line[SELF_LEN])
+{
+	struct statx st;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &st))
+		return -1;
+	if (!(st.stx_mask & STATX_BTIME))
+		st.stx_btime = (struct statx_timestamp){ 0 };
+	snprintf(line, SELF_LEN, "self %" PRIu64 " %" PRId64 ".%09" PRIu32 "\n",
+		 (uint64_t)st.stx_ino, (int64_t)st.stx_btime.tv_sec,
+		 (uint32_t)st.stx_btime.tv_nsec);
+	return 0;
 }
 
 void side_file_free(struct side_file *file)

@@ -16,16 +16,20 @@
 /* More than a descriptor of DESCRIPTOR_MAX_BYTES can make necessary. */
 #define SIDE_FILE_MAX_BYTES (64U << 20)
 
+#define SELF_LEN 80 /* with the terminating NUL */
+
 /**
  * struct side_file - one of them, read
  * @bytes: all of it; NUL-terminated
  * @length: of it, without that NUL
  * @st: its status
+ * @self: what it is, as self_line() says it
  */
 struct side_file {
 	char *bytes;
 	size_t length;
 	struct stat st;
+	char self[SELF_LEN];
 };
 
 /**
@@ -53,6 +57,17 @@ int side_file_open(int dirfd, const char *name, int flags, struct stat *st,
  * Returns 0 or -1.
  */
 int side_file_read(struct side_file *file, int dirfd, const char *name, struct svmdk_error *err);
+
+/**
+ * self_line() - what a file is that no copy of it can be
+ * @fd: the file
+ * @line: set to "self", its inode, and when that was made (0 where the file
+ *	system does not keep it), with a newline
+ *
+ * A new file system gives out the same inodes again, so the one without the
+ * other would not do. Returns 0, or -1 with errno set.
+ */
+int self_line(int fd, char line[SELF_LEN]);
 
 /**
  * side_file_free() - free what side_file_read() made

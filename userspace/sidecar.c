@@ -132,18 +132,8 @@ static int parse_session(struct sidecar *s, const char *text)
 	return EINVAL;
 }
 
-static int parse_self(struct sidecar *s, const char *text, ino_t self)
-{
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return EINVAL;
-	errno = 0;
-	s->travelled = strtoull(text, &end, 10) != self;
-	return errno || *end ? EINVAL : 0;
-}
-
-static int parse_line(struct sidecar *s, char *line, size_t length, unsigned int number, ino_t self)
+static int parse_line(struct sidecar *s, char *line, size_t length, unsigned int number,
+		      const char *self)
 {
 	if (strlen(line) != length)
 		return EINVAL;
@@ -151,7 +141,8 @@ static int parse_line(struct sidecar *s, char *line, size_t length, unsigned int
 	case 1:
 		return strcmp(line, HEADER) ? EINVAL : 0;
 	case 2:
-		return strncmp(line, "self ", 5) ? EINVAL : parse_self(s, line + 5, self);
+		s->travelled = strlen(self) != length + 1 || strncmp(line, self, length);
+		return strncmp(line, "self ", 5) ? EINVAL : 0;
 	case 3:
 		return strncmp(line, "session ", 8) ? EINVAL : parse_session(s, line + 8);
 	default:
@@ -167,7 +158,7 @@ static int parse(struct sidecar *s, struct side_file *file, struct svmdk_error *
 	int code = 0;
 
 	while (!code && (line = side_file_next_line(&at, file->bytes + file->length, &length)))
-		code = parse_line(s, line, length, ++number, file->st.st_ino);
+		code = parse_line(s, line, length, ++number, file->self);
 	if (!code && number < 3) {
 		number++;
 		code = EINVAL;
@@ -318,15 +309,15 @@ static int print(FILE *to, void *arg)
 {
 	struct printing *p = arg;
 	const struct sidecar *s = p->s;
-	struct stat st;
+	char self[SELF_LEN];
 	size_t i;
 
 	p->fd = fcntl(fileno(to), F_DUPFD_CLOEXEC, 0);
 	/* Nobody else can know of it yet. */
-	if (p->fd < 0 || fstat(p->fd, &st) || flock(p->fd, LOCK_EX | LOCK_NB))
+	if (p->fd < 0 || self_line(p->fd, self) || flock(p->fd, LOCK_EX | LOCK_NB))
 		return -1;
-	fprintf(to, HEADER "\nself %" PRIu64 "\nsession %s%s%s\n", (uint64_t)st.st_ino,
-		session_names[s->session], s->session == SESSION_NONE ? "" : " ", s->boot_id);
+	fprintf(to, HEADER "\n%ssession %s%s%s\n", self, session_names[s->session],
+		s->session == SESSION_NONE ? "" : " ", s->boot_id);
 	for (i = 0; i < s->nr; i++) {
 		if (print_entry(to, &s->list[i]))
 			return -1;

@@ -16,13 +16,18 @@
  * since they were hashed. Text, replaced whole, read as hostile:
  *
  *	svmdk sidecar 1
- *	self 1835021
+ *	self 1835021 1763884800.123456789
  *	session none
  *	clean 134217728 1763884800.123456789 1835007 1763884800.123456789 <hash> disk-f001.vmdk
  *	changed …
  *
- * `self' is the inode of the sidecar itself. In a copy it is another one, and
- * of the files only size and mtime are then compared: what travels with rsync.
+ * `self' is the inode of the sidecar itself, and when that was made (0 where the
+ * file system does not keep it). In a copy it is another one, or was made at
+ * another time: a new file system gives out the same numbers again. Then of the
+ * files only size and mtime are compared: what travels with rsync. That nothing
+ * but the sidecar itself is asked whether it travelled is on purpose. If it were
+ * enough that inode or ctime of every file moved, a chmod of the folder would
+ * hide what a program wrote that puts the mtime back.
  * `session' is what keeps a crash from being forgotten:
  *
  *	none		each file's mark is right

@@ -103,7 +103,7 @@ static void refuses_what_is_none(void **state)
 	refuse("", 1);
 	refuse("svmdk sidecar 2\n", 1);
 	refuse("svmdk sidecar 1\nself 1\n", 3);
-	refuse("svmdk sidecar 1\nself x\nsession none\n", 2);
+	refuse("svmdk sidecar 1\nmyself 1\nsession none\n", 2);
 	refuse("svmdk sidecar 1\nself 1\nsession nothing\n", 3);
 	refuse("svmdk sidecar 1\nself 1\nsession attached\n", 3);
 	refuse("svmdk sidecar 1\nself 1\nsession attached "
@@ -173,6 +173,31 @@ static void knows_a_copy_of_itself(void **state)
 	scratch_file("copy", text, 0);
 	free(text);
 	assert_int_equal(sidecar_read(&s, AT_FDCWD, "copy", &err), 0);
+	assert_true(s.travelled);
+	sidecar_free(&s);
+}
+
+/* Restored to a new file system, which gave it the same number again. */
+static void knows_a_copy_by_when_it_was_made(void **state)
+{
+	struct sidecar s = { 0 };
+	struct svmdk_error err;
+	char *text, *digit;
+	size_t length;
+	int lock = -1;
+
+	(void)state;
+	assert_int_equal(sidecar_write(&s, AT_FDCWD, "s", &like, &lock, &err), 0);
+	close(lock);
+	assert_int_equal(sidecar_read(&s, AT_FDCWD, "s", &err), 0);
+	assert_false(s.travelled);
+	sidecar_free(&s);
+	text = scratch_read("s", &length);
+	digit = strstr(text, "\nsession") - 1;
+	*digit = *digit == '0' ? '1' : '0';
+	scratch_file("s", text, 0);
+	free(text);
+	assert_int_equal(sidecar_read(&s, AT_FDCWD, "s", &err), 0);
 	assert_true(s.travelled);
 	sidecar_free(&s);
 }
@@ -557,6 +582,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(refuses_what_is_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(writes_what_it_reads, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(knows_a_copy_of_itself, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(knows_a_copy_by_when_it_was_made, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(locks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(each_file_is_there_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(tells_what_changed, set_up, tear_down),
