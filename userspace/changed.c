@@ -51,6 +51,17 @@ static void warn_broken(const struct svmdk_error *err)
 		message_warn(err->file, err->line, "%s; every file counts as changed", err->text);
 }
 
+/* Each file is new to such a manifest, and listed for that. */
+static void warn_other_shape(const struct listing *l)
+{
+	struct svmdk_error err;
+
+	if (!l->m.manifest_err.code &&
+	    manifest_check_shape(&l->m.manifest, l->c.policy.dir.fd, l->m.manifest_name,
+				 &l->c.descriptor, l->c.name, &err))
+		message_warn(err.file, err.line, "%s", err.text);
+}
+
 static void print_name(const struct listing *l, const char *name)
 {
 	fputs(name, stdout);
@@ -128,6 +139,7 @@ static int changed(const struct container_args *args, char end)
 	} else {
 		warn_broken(&l.m.manifest_err);
 		warn_broken(&l.m.sidecar_err);
+		warn_other_shape(&l);
 		print_all(&l);
 	}
 	marks_close(&l.m);

@@ -26,6 +26,7 @@
  * @st: its status
  * @hash: of it
  * @wanted: the hash that the manifest has
+ * @reshaped: it is whole, and of other extents than the manifest
  * @lock: holds the lock on the sidecar, or -1
  * @session: there is one that did not end
  * @known: the sidecar has @entry
@@ -40,6 +41,7 @@ struct lost_descriptor {
 	struct stat st;
 	unsigned char hash[HASH_SIZE];
 	unsigned char wanted[HASH_SIZE];
+	bool reshaped;
 	int lock;
 	bool session;
 	bool known;
@@ -113,6 +115,26 @@ static int check_attached(const struct lost_descriptor *d, struct svmdk_error *e
 	return error_at(err, d->path, 0);
 }
 
+/* A descriptor that can be read was not damaged into one of other extents. */
+static bool is_reshaped(const struct lost_descriptor *d, const struct manifest *m, const char *name)
+{
+	struct svmdk_error err;
+	struct descriptor descriptor;
+	struct side_file file;
+	bool reshaped;
+
+	if (d->fd < 0 || side_file_read(&file, d->to.dir.fd, d->name, &err))
+		return false;
+	reshaped = descriptor_parse(&descriptor, file.bytes, file.length, &err) == 0;
+	if (reshaped) {
+		reshaped = manifest_check_shape(m, d->to.dir.fd, name, &descriptor, d->name,
+						&err) != 0;
+		descriptor_free(&descriptor);
+	}
+	side_file_free(&file);
+	return reshaped;
+}
+
 static int read_manifest(struct lost_descriptor *d, struct svmdk_error *err)
 {
 	const struct manifest_line *line;
@@ -123,6 +145,8 @@ static int read_manifest(struct lost_descriptor *d, struct svmdk_error *err)
 	if (asprintf(&name, "%s" MANIFEST_SUFFIX, d->name) < 0)
 		return fail(d, ENOMEM, "cannot read the manifest", err);
 	ret = manifest_read(&m, d->to.dir.fd, name, err);
+	if (!ret)
+		d->reshaped = is_reshaped(d, &m, name);
 	free(name);
 	if (ret && err->code == ENOENT) {
 		error_set(err, ENOENT,
@@ -188,6 +212,9 @@ static bool judge(const struct lost_descriptor *d, bool modified, const char **r
 	*reason = "missing";
 	if (d->fd < 0)
 		return true;
+	*reason = "its extents are others than those of the manifest";
+	if (d->reshaped)
+		return false;
 	facts_of(&facts, &d->st, d->st.st_size);
 	moved = d->known && d->entry.facts.inode && !facts_same_content(&facts, &d->entry.facts);
 	*reason = "changed through svmdk since the manifest";

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 // Copyright (C) 2026 the svmdk authors
 #include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,6 +147,57 @@ const struct manifest_line *manifest_find(const struct manifest *m, const char *
 	if (!m->nr)
 		return NULL;
 	return bsearch(name, m->list, m->nr, sizeof(*m->list), compare_name);
+}
+
+static bool exists(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) == 0;
+}
+
+/* Sets a flag for each line that is of a file of the container; counts files without one. */
+static size_t match_lines(const struct manifest *m, int dirfd, const struct descriptor *d,
+			  const char *self, bool *matched)
+{
+	const struct manifest_line *line = manifest_find(m, self);
+	size_t i, without = 0;
+
+	if (line)
+		matched[line - m->list] = true;
+	for (i = 0; i < d->nr_extents; i++) {
+		if (!extent_has_file(&d->extents[i]))
+			continue;
+		line = manifest_find(m, d->extents[i].name);
+		if (line)
+			matched[line - m->list] = true;
+		else
+			without += exists(dirfd, d->extents[i].name);
+	}
+	return without;
+}
+
+int manifest_check_shape(const struct manifest *m, int dirfd, const char *name,
+			 const struct descriptor *d, const char *self, struct svmdk_error *err)
+{
+	bool *matched = calloc(m->nr + 1, sizeof(*matched));
+	size_t i;
+
+	if (!matched) {
+		error_errno(err, ENOMEM, "cannot read it");
+		return error_at(err, name, 0);
+	}
+	i = match_lines(m, dirfd, d, self, matched) ? 0 : m->nr;
+	while (i < m->nr && matched[i])
+		i++;
+	free(matched);
+	if (i == m->nr)
+		return 0;
+	error_set(err, ESTALE,
+		  "%s is no extent of the container, which has others by now that are not in here; "
+		  "make a new one with svmdk manifest",
+		  m->list[i].name);
+	return error_at(err, name, m->list[i].line);
 }
 
 /* Returns 0 or -1 with errno. */

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <sys/stat.h>
+#include "descriptor.h"
 #include "hash.h"
 #include "message.h"
 
@@ -61,6 +62,24 @@ int manifest_read(struct manifest *m, int dirfd, const char *name, struct svmdk_
  * Returns its line, or NULL.
  */
 const struct manifest_line *manifest_find(const struct manifest *m, const char *name);
+
+/**
+ * manifest_check_shape() - find out whether a manifest is of these extents at all
+ * @m: a manifest that was read
+ * @dirfd: the folder that names of extents begin in
+ * @name: of the manifest, for messages
+ * @d: the descriptor
+ * @self: the name of the descriptor's file
+ * @err: filled on failure, with @err->file and @err->line
+ *
+ * A resplit that is killed may leave the manifest of the old extents, and one
+ * who edits a descriptor does: then it names a file that the container has not,
+ * and has nothing of one that it has. Each of the two alone is no matter, and
+ * neither is an extent that is not there: that is a damaged descriptor's.
+ * Returns 0 or -1.
+ */
+int manifest_check_shape(const struct manifest *m, int dirfd, const char *name,
+			 const struct descriptor *d, const char *self, struct svmdk_error *err);
 
 /**
  * manifest_add() - add a line

@@ -215,6 +215,9 @@ static int begin(struct repair *r, struct svmdk_error *err)
 		*err = r->m.manifest_err;
 		return -1;
 	}
+	if (manifest_check_shape(&r->m.manifest, r->c.policy.dir.fd, r->m.manifest_name,
+				 &r->c.descriptor, r->c.name, err))
+		return -1;
 	for (i = 0; i < r->m.members.nr; i++)
 		heal_clear(&r->c.policy, r->m.members.list[i].name);
 	marks_look(&r->m);

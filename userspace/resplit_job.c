@@ -290,7 +290,8 @@ int resplit_text(const struct resplit_job *job, uint64_t moved, char **text, siz
 
 void resplit_drop_marks(struct resplit_job *job)
 {
-	static const char *const suffixes[] = { ".svmdk", ".sha256" };
+	/* In this order: a manifest alone would be believed of the descriptor too. */
+	static const char *const suffixes[] = { ".sha256", ".svmdk" };
 	const int dir = job->c.policy.dir.fd;
 	struct stat st;
 	char *name;

@@ -136,7 +136,8 @@ static int conclude(const struct marks *m, const size_t nr[NR_VERDICTS])
 static int check_manifest(const struct marks *m, struct svmdk_error *err)
 {
 	if (!m->manifest_err.code)
-		return 0;
+		return manifest_check_shape(&m->manifest, m->c->policy.dir.fd, m->manifest_name,
+					    &m->c->descriptor, m->c->name, err);
 	*err = m->manifest_err;
 	if (err->code != ENOENT)
 		return -1;

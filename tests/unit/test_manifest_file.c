@@ -207,6 +207,45 @@ static void escapes_names(void **state)
 	assert_int_equal(name_unescape(to), -1);
 }
 
+static int check_shape(const struct manifest *m, const char *lines, struct svmdk_error *err)
+{
+	struct descriptor d;
+	char *text;
+	int ret;
+
+	assert_true(asprintf(&text, "version=1\nCID=1\ncreateType=\"twoGbMaxExtentFlat\"\n%s",
+			     lines) > 0);
+	if (descriptor_parse(&d, text, strlen(text), err))
+		fail_msg("%u: %s", err->line, err->text);
+	ret = manifest_check_shape(m, AT_FDCWD, "m", &d, "disk", err);
+	descriptor_free(&d);
+	free(text);
+	return ret;
+}
+
+static void knows_when_it_is_of_other_extents(void **state)
+{
+	struct svmdk_error err;
+	struct manifest m;
+
+	(void)state;
+	read_text(&m, A "  a\n" A "  b\n" A "  disk\n");
+	scratch_file("c", "", 0);
+	assert_int_equal(check_shape(&m, "RW 1 FLAT \"a\" 0\nRW 1 FLAT \"b\" 0\n", &err), 0);
+	/* It has grown; it has lost one, or a line was added; both. */
+	assert_int_equal(
+		check_shape(&m, "RW 1 FLAT \"a\" 0\nRW 1 FLAT \"b\" 0\nRW 1 FLAT \"c\" 0\n", &err),
+		0);
+	assert_int_equal(check_shape(&m, "RW 1 FLAT \"a\" 0\nRW 1 ZERO\n", &err), 0);
+	assert_int_equal(check_shape(&m, "RW 1 FLAT \"a\" 0\nRW 1 FLAT \"c\" 0\n", &err), -1);
+	assert_string_equal(err.file, "m");
+	assert_int_equal(err.line, 2);
+	assert_non_null(strstr(err.text, "b is no extent of the container"));
+	/* A name that was damaged leads nowhere. */
+	assert_int_equal(check_shape(&m, "RW 1 FLAT \"a\" 0\nRW 1 FLAT \"d\" 0\n", &err), 0);
+	manifest_free(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -217,6 +256,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(refuses_absurd_sizes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(writes_what_it_reads, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(replaces, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(knows_when_it_is_of_other_extents, set_up,
+						tear_down),
 		cmocka_unit_test(escapes_names),
 	};
 

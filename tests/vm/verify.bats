@@ -108,6 +108,30 @@ states() {
 	equal "intact intact damaged intact intact" "$(states copy/c.vmdk)"
 }
 
+# What a resplit leaves that is killed before it has taken them away.
+@test "the manifest of extents that were split anew is not believed, nor healed by" {
+	local suffixes
+	mkdir copy
+	svmdk manifest c.vmdk
+	cp -a c.vmdk* c-f*.vmdk copy/
+	svmdk resplit c.vmdk -e 2M
+	cp c.vmdk before
+	for suffixes in sha256 "sha256 svmdk"; do
+		for suffix in $suffixes; do
+			cp -a "copy/c.vmdk.$suffix" .
+		done
+		fails_with 1 "c.vmdk.sha256:1: c-f001.vmdk is no extent of the container.*svmdk manifest" \
+			svmdk verify c.vmdk
+		refused "c.vmdk.sha256:1: c-f001.vmdk is no extent" svmdk repair --modified --from copy c.vmdk
+		cmp before c.vmdk
+		equal "c-2-f001.vmdk c-2-f002.vmdk c.vmdk" \
+			"$(svmdk changed c.vmdk 2>said | grep -v '^c.vmdk\.' | xargs)"
+		grep -q "^svmdk: c.vmdk.sha256:1: warning: c-f001.vmdk is no extent" said
+	done
+	svmdk manifest c.vmdk
+	equal "3 files: 3 intact, 0 changed, 0 modified, 0 damaged" "$(svmdk verify c.vmdk)"
+}
+
 @test "an extent that cannot be read is damage at its offset, and the rest is judged" {
 	local sectors first
 	cd /
