@@ -17,6 +17,7 @@
 #include "message.h"
 #include "progress.h"
 #include "size.h"
+#include "transfer.h"
 #include "zero.h"
 
 /* How often a file may turn out to be not fully written after all. */
@@ -261,6 +262,7 @@ static int fill_extent(struct allocation *a, size_t i, struct svmdk_error *err)
 {
 	const struct extent *e = &a->c.descriptor.extents[i];
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
+	unsigned int wait_ms = 0; /* nothing is shared any more */
 	struct extent_file file;
 	int ret = 0;
 
@@ -279,8 +281,11 @@ static int fill_extent(struct allocation *a, size_t i, struct svmdk_error *err)
 				"extent %s has a new modification time; its content is the same",
 				e->name);
 	}
-	if (!ret && S_ISREG(file.st.st_mode))
+	if (!ret && S_ISREG(file.st.st_mode)) {
+		/* One that shared blocks once cannot be mapped before it has forgotten that. */
+		transfer_settle(file.fd, &wait_ms);
 		note_result(a, e, file.fd);
+	}
 	close(file.fd);
 	return ret ? explain(err, &a->c, e) : 0;
 }

@@ -149,6 +149,28 @@ reason_is() {
 	equal "$before" "$(sha256sum <"$BACKING/other")"
 }
 
+# XFS does not say where a file lies that it has down as one that shares blocks.
+@test "an extent that shared blocks once is mapped after allocate" {
+	make_backing xfs
+	make_container "$BACKING/c.vmdk" 2048 2048
+	cp --reflink=always "$BACKING/c-f001.vmdk" "$BACKING/other"
+	cp --reflink=always "$BACKING/c-f002.vmdk" "$BACKING/another"
+	before=$(read_extents "$BACKING/c.vmdk" | sha256sum)
+	rm "$BACKING/other"
+	sync -f "$BACKING"
+	eventually shares_nothing "$BACKING/c-f001.vmdk"
+	svmdk allocate "$BACKING/c.vmdk"
+	dev=$(svmdk attach --io mapped "$BACKING/c.vmdk")
+	equal "mapped mapped" "$(ways_of "$dev")"
+	equal "$before" "$(read_disk "$dev" | sha256sum)"
+	svmdk detach "$dev"
+	cmp "$BACKING/c-f002.vmdk" "$BACKING/another"
+}
+
+shares_nothing() {
+	! filefrag -v "$1" | grep -q shared
+}
+
 @test "a container as qemu-img makes it has the file way, and is mapped after allocate" {
 	make_backing ext4
 	qemu-img create -q -f vmdk -o subformat=twoGbMaxExtentFlat "$BACKING/c.vmdk" 8M

@@ -108,6 +108,20 @@ states() {
 	equal "intact intact damaged intact intact" "$(states copy/c.vmdk)"
 }
 
+# It changes no byte, so nothing of it counts as written, and a flipped bit is still damage.
+@test "a container that was filled is intact, and damage to it is damage" {
+	fallocate -p -o 65536 -l 65536 c-f002.vmdk
+	fallocate -z -o 0 -l 65536 c-f003.vmdk
+	svmdk manifest c.vmdk
+	svmdk allocate c.vmdk
+	equal "5 files: 5 intact, 0 changed, 0 modified, 0 damaged" "$(svmdk verify c.vmdk)"
+	flip_bit c-f002.vmdk 777777
+	equal "intact damaged intact intact intact" "$(states c.vmdk)"
+	flip_bit c-f002.vmdk 777777
+	svmdk manifest c.vmdk
+	equal "c.vmdk.sha256 c.vmdk.svmdk" "$(svmdk changed c.vmdk | xargs)"
+}
+
 # What a resplit leaves that is killed before it has taken them away.
 @test "the manifest of extents that were split anew is not believed, nor healed by" {
 	local suffixes
