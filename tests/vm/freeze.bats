@@ -11,6 +11,7 @@ load common
 disk=$(disk_name /job/disks/spare) # with nothing else on it
 
 teardown() {
+	! mountpoint -q "$BACKING/other" || fsfreeze -u "$BACKING/other" 2>/dev/null || true
 	[ -z "${pids-}" ] || { fsfreeze -u "$BACKING" && wait "${pids[@]}"; } || true
 	clean_up
 }
@@ -161,6 +162,88 @@ has_new_mtime() {
 		pids=()
 		cmp <(read_disk "$dev") <(read_extents "$BACKING/c.vmdk")
 		clean_up
+	done
+}
+
+# frozen_of_two WAY FOLDER FOLDER: a write across two file systems, the first of which is frozen
+frozen_of_two() {
+	local border=$((4096 * 512)) other=0 disks written pid
+	make_backing ext4 /job/disks/spare
+	mkdir "$BACKING/other"
+	mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0,nodiscard /job/disks/data
+	mount /job/disks/data "$BACKING/other"
+	make_container "$BACKING/c.vmdk" 4096
+	make_container "$BACKING/other/d.vmdk" 4096
+	write_descriptor "$BACKING/both.vmdk" 'RW 4096 FLAT "c-f001.vmdk" 0' \
+		'RW 4096 FLAT "other/d-f001.vmdk" 0'
+	sync
+	dev=$(svmdk attach --io "$1" "$BACKING/both.vmdk")
+	disks=("$disk" "$(disk_name /job/disks/data)")
+	[ "$2" = "$BACKING" ] || disks=("${disks[1]}" "${disks[0]}")
+	[ "$2" != "$BACKING" ] || other=$border
+	ends fsfreeze -f "$2"
+	written=$(disk_stat "${disks[0]}" 5 7)
+	random_bytes 65536 >"$BATS_TEST_TMPDIR/data"
+	dd if="$BATS_TEST_TMPDIR/data" of="$dev" bs=64k oflag=direct,seek_bytes \
+		seek=$((border - 32768)) conv=notrunc status=none &
+	pid=$!
+	pids=("$pid")
+	eventually sleeps "$pid"
+	# The other one has all it needs: its writes, its flushes, a freeze of its own.
+	ends write_disk "$dev" $((other + 1048576)) 65536
+	ends sync "$dev"
+	reads
+	ends fsfreeze -f "$3"
+	fsfreeze -u "$3"
+	ends write_disk "$dev" $((other + 1048576)) 65536
+	equal "$written" "$(disk_stat "${disks[0]}" 5 7)"
+	sleeps "$pid"
+	fsfreeze -u "$2"
+	ends_soon "$pid"
+	pids=()
+	cmp "$BATS_TEST_TMPDIR/data" <(read_disk "$dev" | tail -c +$((border - 32768 + 1)) | head -c 65536)
+	svmdk detach "$dev"
+	cmp "$BATS_TEST_TMPDIR/data" \
+		<(cat "$BACKING/c-f001.vmdk" "$BACKING/other/d-f001.vmdk" |
+			tail -c +$((border - 32768 + 1)) | head -c 65536)
+	umount "$BACKING/other"
+	clean_up
+}
+
+# ends_soon PID
+ends_soon() {
+	eventually refused '' kill -0 "$1"
+	wait "$1"
+}
+
+@test "of a write across two file systems the part waits whose one is frozen" {
+	local io
+	for io in mapped file; do
+		frozen_of_two "$io" "$BACKING" "$BACKING/other"
+		frozen_of_two "$io" "$BACKING/other" "$BACKING"
+	done
+}
+
+# Also when nothing waits in the driver: the descriptor gets a new CID.
+@test "detach says at once that a file system is frozen, and does its work after the thaw" {
+	local io
+	for io in mapped file; do
+		for pause in 0 2; do
+			make_disk ext4 "$io"
+			random_bytes 65536 >"$BATS_TEST_TMPDIR/data"
+			dd if="$BATS_TEST_TMPDIR/data" of="$dev" bs=64k oflag=direct conv=notrunc \
+				status=none
+			sleep "$pause"
+			freeze
+			fails_with 1 "c.*is frozen; thaw it .*then detach again" ends svmdk detach "$dev"
+			[ -b "$dev" ]
+			reads
+			cmp -n 65536 "$BATS_TEST_TMPDIR/data" "$BATS_TEST_TMPDIR/read"
+			thaw
+			svmdk detach "$dev"
+			cmp -n 65536 "$BATS_TEST_TMPDIR/data" "$BACKING/c-f001.vmdk"
+			clean_up
+		done
 	done
 }
 

@@ -87,6 +87,32 @@ verify_with_fio() {
 	done
 }
 
+# A file system that has checksums or copies of data reads what is written twice.
+@test "pages under write must not change where the file system beneath relies on that" {
+	local type
+	for type in ext4:0 xfs:0 btrfs:1 tmpfs:1; do
+		make_backing "${type%:*}"
+		make_container "$BACKING/c.vmdk" 2048 2048
+		dev=$(svmdk attach --io file "$BACKING/c.vmdk")
+		equal "${type#*:}" "$(limit "$dev" stable_writes)"
+		clean_up
+	done
+}
+
+# Who writes past the page cache is not held up, but btrfs must not store a checksum
+# of other bytes than it stores.
+@test "what a program changes while it is being written can be read from btrfs" {
+	make_backing btrfs
+	make_container "$BACKING/c.vmdk" 16384 16384
+	dev=$(svmdk attach "$BACKING/c.vmdk")
+	/job/programs/scribble "$dev"
+	svmdk detach "$dev"
+	umount "$BACKING"
+	mount /job/disks/data "$BACKING"
+	read_extents "$BACKING/c.vmdk" >/dev/null
+	equal 0 "$(btrfs device stats -z "$BACKING" | awk '{ sum += $2 } END { print sum }')"
+}
+
 @test "statistics grow by exactly what was read and written" {
 	local io disk before
 	make_backing ext4

@@ -149,6 +149,28 @@ reason_is() {
 	equal "$before" "$(sha256sum <"$BACKING/other")"
 }
 
+@test "an extent whose data are journalled has the file way, and list says why" {
+	make_backing ext4
+	make_container "$BACKING/c.vmdk" 2048 2048
+	chattr +j "$BACKING/c-f001.vmdk"
+	reason_is "data journalling"
+	fails_with 1 "c-f001.vmdk cannot be mapped: data journalling" \
+		svmdk attach --io mapped "$BACKING/c.vmdk"
+	chattr -j "$BACKING/c-f001.vmdk"
+	dev=$(svmdk attach "$BACKING/c.vmdk")
+	equal "mapped mapped" "$(ways_of "$dev")"
+	svmdk detach "$dev"
+	# The same of all files.
+	umount "$BACKING"
+	tune2fs -o journal_data /job/disks/data >/dev/null
+	mount /job/disks/data "$BACKING"
+	dev=$(svmdk attach "$BACKING/c.vmdk")
+	equal "file file" "$(ways_of "$dev")"
+	equal "data journalling" "$(reasons_of "$dev")"
+	verify_with_fio "$dev"
+	cmp <(read_disk "$dev") <(read_extents "$BACKING/c.vmdk")
+}
+
 # XFS does not say where a file lies that it has down as one that shares blocks.
 @test "an extent that shared blocks once is mapped after allocate" {
 	make_backing xfs
