@@ -295,9 +295,7 @@ static int svmdk_control_collect(struct svmdk_device *dev, u64 first, u32 nr, bo
 		extent = xa_load(&dev->extents, first + i);
 		if (!extent)
 			break;
-		svmdk_extent_info(extent, &infos[i]);
-		if (clean)
-			svmdk_extent_clean(extent);
+		svmdk_extent_info(extent, clean, &infos[i]);
 	}
 	mutex_unlock(&dev->lock);
 	return i;
@@ -312,7 +310,7 @@ static void svmdk_control_undo_clean(struct svmdk_device *dev, u64 first, u32 nr
 	mutex_lock(&dev->lock);
 	for (i = 0; dev->state == SVMDK_LIVE && i < nr; i++) {
 		extent = xa_load(&dev->extents, first + i);
-		if (extent && READ_ONCE(extent->written))
+		if (extent && atomic_read(&extent->written))
 			svmdk_extent_mark_written(extent);
 	}
 	mutex_unlock(&dev->lock);
@@ -328,10 +326,10 @@ static int svmdk_control_copy_infos(struct svmdk_device *dev, struct svmdk_ioc_e
 	int err = 0;
 	int nr, i;
 
+	arg->nr = 0;
 	infos = kmalloc_array(SVMDK_INFO_CHUNK, sizeof(*infos), GFP_KERNEL);
 	if (!infos)
 		return -ENOMEM;
-	arg->nr = 0;
 	do {
 		nr = min_t(u32, room - arg->nr, SVMDK_INFO_CHUNK);
 		nr = svmdk_control_collect(dev, (u64)arg->first + arg->nr, nr, clean, infos);
@@ -343,8 +341,6 @@ static int svmdk_control_copy_infos(struct svmdk_device *dev, struct svmdk_ioc_e
 			err = svmdk_copy_out(user, &infos[i], sizeof(*infos), arg->info_size);
 		arg->nr += nr;
 	} while (nr && !err);
-	if (err && clean)
-		svmdk_control_undo_clean(dev, arg->first, arg->nr);
 	kfree(infos);
 	return err;
 }
@@ -366,11 +362,12 @@ static long svmdk_control_extents(struct svmdk_control *control, void __user *us
 	dev = svmdk_device_get(arg.index, false);
 	if (!dev)
 		return -ENODEV;
-	err = svmdk_control_copy_infos(dev, &arg);
+	err = svmdk_control_copy_infos(dev, &arg) ?:
+		      svmdk_copy_out(user, &arg, sizeof(arg), user_size);
+	if (err && (arg.flags & SVMDK_EXTENTS_CLEAN))
+		svmdk_control_undo_clean(dev, arg.first, arg.nr);
 	svmdk_device_put(dev);
-	if (err)
-		return err;
-	return svmdk_copy_out(user, &arg, sizeof(arg), user_size);
+	return err;
 }
 
 typedef long (*svmdk_control_fn)(struct svmdk_control *control, void __user *user);

@@ -86,7 +86,7 @@ static void svmdk_device_fill_dirty(struct svmdk_device *dev, u8 *dirty, size_t 
 	unsigned long i;
 
 	xa_for_each_range(&dev->extents, i, extent, 0, bytes * BITS_PER_BYTE - 1) {
-		if (extent->written & SVMDK_WRITTEN_DIRTY)
+		if (atomic_read(&extent->written) & SVMDK_WRITTEN_DIRTY)
 			dirty[i / BITS_PER_BYTE] |= 1U << (i % BITS_PER_BYTE);
 		cond_resched();
 	}
@@ -415,9 +415,9 @@ int svmdk_device_detach(struct svmdk_device *dev, struct svmdk_ioc_detach *arg, 
 
 /**
  * svmdk_device_written - how many extents were written since attach
- * @dev: a live or dying device
+ * @dev: a live device, or a dying one
  *
- * Context: may sleep.
+ * Context: may sleep; of a live one the lock is held.
  */
 u32 svmdk_device_written(struct svmdk_device *dev)
 {
@@ -426,7 +426,7 @@ u32 svmdk_device_written(struct svmdk_device *dev)
 	u32 written = 0;
 
 	xa_for_each(&dev->extents, i, extent) {
-		written += READ_ONCE(extent->written) & SVMDK_WRITTEN_EVER;
+		written += atomic_read(&extent->written) & SVMDK_WRITTEN_EVER;
 		cond_resched();
 	}
 	return written;

@@ -482,13 +482,19 @@ err_free:
 /**
  * svmdk_extent_info - describe an extent
  * @extent: of a live disk
+ * @clean: it is clean from now on
  * @info: what SVMDK_IOC_EXTENTS tells
+ *
+ * Whether it is dirty is told and forgotten at once: a write that begins and ends
+ * in between would be lost. One that found it dirty just before says so again
+ * when it ends.
  *
  * Context: any.
  */
-void svmdk_extent_info(const struct svmdk_extent *extent, struct svmdk_extent_info *info)
+void svmdk_extent_info(struct svmdk_extent *extent, bool clean, struct svmdk_extent_info *info)
 {
-	const u8 written = READ_ONCE(extent->written);
+	const int written = clean ? atomic_fetch_and(~SVMDK_WRITTEN_DIRTY, &extent->written) :
+				    atomic_read(&extent->written);
 
 	*info = (struct svmdk_extent_info){
 		.start = extent->start,

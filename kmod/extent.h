@@ -5,7 +5,7 @@
 #ifndef _SVMDK_EXTENT_H
 #define _SVMDK_EXTENT_H
 
-#include <linux/compiler.h>
+#include <linux/atomic.h>
 #include <linux/types.h>
 
 #include "uapi/svmdk.h"
@@ -39,7 +39,7 @@ struct svmdk_source;
  * @direct: the file way uses direct I/O
  * @nowait: the file way may be tried where nothing may wait
  * @written: SVMDK_WRITTEN_* bits. Set when a write begins and, for the sake of
- *	svmdk_extent_clean(), when it ends; writes after the first only read it.
+ *	SVMDK_EXTENTS_CLEAN, when it ends; writes after the first only read it.
  */
 struct svmdk_extent {
 	struct svmdk_source *source;
@@ -58,25 +58,15 @@ struct svmdk_extent {
 	bool read_only;
 	bool direct;
 	bool nowait;
-	u8 written;
+	atomic_t written;
 };
 
 static inline void svmdk_extent_mark_written(struct svmdk_extent *extent)
 {
-	const u8 all = SVMDK_WRITTEN_EVER | SVMDK_WRITTEN_DIRTY;
+	const int all = SVMDK_WRITTEN_EVER | SVMDK_WRITTEN_DIRTY;
 
-	if (READ_ONCE(extent->written) != all)
-		WRITE_ONCE(extent->written, all);
-}
-
-/*
- * A write that found the extent dirty just before this is not lost: it says so
- * again when it completes.
- */
-static inline void svmdk_extent_clean(struct svmdk_extent *extent)
-{
-	if (READ_ONCE(extent->written))
-		WRITE_ONCE(extent->written, SVMDK_WRITTEN_EVER);
+	if (atomic_read(&extent->written) != all)
+		atomic_set(&extent->written, all);
 }
 
 int svmdk_extent_add(struct svmdk_device *dev, struct svmdk_new_extent *arg, s32 *holder);
@@ -85,6 +75,6 @@ int svmdk_extent_set_runs(struct svmdk_device *dev, const struct svmdk_ioc_set_r
 int svmdk_extent_settle(struct svmdk_device *dev, u32 *error_extent);
 struct svmdk_table *svmdk_extent_build_table(struct svmdk_device *dev,
 					     const struct svmdk_table *before);
-void svmdk_extent_info(const struct svmdk_extent *extent, struct svmdk_extent_info *info);
+void svmdk_extent_info(struct svmdk_extent *extent, bool clean, struct svmdk_extent_info *info);
 
 #endif /* _SVMDK_EXTENT_H */

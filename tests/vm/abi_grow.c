@@ -7,6 +7,7 @@
  * about dirty extents.
  */
 #include <pthread.h>
+#include <sys/mman.h>
 
 #include "raw.h"
 
@@ -197,6 +198,29 @@ static int ask_extents(int control, uint32_t index, uint32_t flags, struct svmdk
 	return call(control, SVMDK_IOC_EXTENTS, &arg);
 }
 
+/* The answer has no place to go, though the question could be read. */
+static int ask_read_only(int control, uint32_t index, struct svmdk_extent_info *infos, uint32_t nr)
+{
+	const size_t page = sysconf(_SC_PAGESIZE);
+	struct svmdk_ioc_extents *arg =
+		mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int ret;
+
+	CHECK(arg != MAP_FAILED);
+	*arg = (struct svmdk_ioc_extents){
+		.size = sizeof(*arg),
+		.index = index,
+		.nr = nr,
+		.info_size = sizeof(*infos),
+		.flags = SVMDK_EXTENTS_CLEAN,
+		.infos = (uintptr_t)infos,
+	};
+	CHECK(mprotect(arg, page, PROT_READ) == 0);
+	ret = call(control, SVMDK_IOC_EXTENTS, arg);
+	munmap(arg, page);
+	return ret;
+}
+
 static void write_at(uint32_t index, uint64_t sector)
 {
 	char node[32], bytes[512] = "dirty";
@@ -236,6 +260,9 @@ static void test_dirty(void)
 	/* Who could not be told has cleaned nothing. */
 	write_at(index, FILE_SECTORS);
 	WANT(-EFAULT, ask_extents(control, index, SVMDK_EXTENTS_CLEAN, (void *)8, 2));
+	WANT(0, ask_extents(control, index, 0, infos, 2));
+	CHECK(infos[1].dirty);
+	WANT(-EFAULT, ask_read_only(control, index, infos, 2));
 	WANT(0, ask_extents(control, index, 0, infos, 2));
 	CHECK(infos[1].dirty);
 	WANT(0, ask_extents(control, index, SVMDK_EXTENTS_CLEAN, infos, 2));
