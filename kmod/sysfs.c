@@ -56,7 +56,14 @@ static DEVICE_ATTR_RO(mapped_extents);
 
 static ssize_t dirty_extents_show(struct device *device, struct device_attribute *attr, char *page)
 {
-	return sysfs_emit(page, "%u\n", svmdk_device_written(svmdk_from_dev(device)));
+	struct svmdk_device *dev = svmdk_from_dev(device);
+	u32 written;
+
+	/* A growth that fails takes its extents away again. */
+	mutex_lock(&dev->lock);
+	written = svmdk_device_written(dev);
+	mutex_unlock(&dev->lock);
+	return sysfs_emit(page, "%u\n", written);
 }
 static DEVICE_ATTR_RO(dirty_extents);
 
