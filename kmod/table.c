@@ -4,6 +4,7 @@
  */
 #include <linux/errno.h>
 #include <linux/log2.h>
+#include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -84,7 +85,7 @@ int svmdk_table_index(struct svmdk_table *table)
 		return -ENODATA;
 
 	/* The power of two at or above the mean segment: 1 to 2 a bucket. */
-	size = table->sectors / table->nr;
+	size = div_u64(table->sectors, table->nr);
 	table->shift = size > 1 ? ilog2(size - 1) + 1 : 0;
 	buckets = ((table->sectors - 1) >> table->shift) + 1;
 
