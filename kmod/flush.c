@@ -147,24 +147,28 @@ void svmdk_flush_submit(struct svmdk_device *dev, struct bio *bio)
 	queue_work(dev->wq, &dev->flush_work);
 }
 
+static bool svmdk_is_frozen(struct file *file)
+{
+	return READ_ONCE(file_inode(file)->i_sb->s_writers.frozen) != SB_UNFROZEN;
+}
+
 /**
- * svmdk_flush_must_wait - would the last flush wait for a thaw?
+ * svmdk_flush_must_wait - would the end of a disk wait for a thaw?
  * @dev: the disk, without users
  *
- * Context: any. Tells whether the mtime of a written file cannot be set, because
- * its file system is frozen.
+ * Context: its lock is held. Tells whether the mtime of a written file cannot be
+ * set, because its file system is frozen; or the descriptor's is, in which the
+ * one who detaches has to write that it was.
  */
 bool svmdk_flush_must_wait(struct svmdk_device *dev)
 {
 	struct svmdk_source *source;
 
-	list_for_each_entry(source, &dev->sources, list) {
-		struct super_block *sb = file_inode(source->file)->i_sb;
-
-		if (test_bit(SVMDK_SOURCE_TOUCHED, &source->flags) &&
-		    READ_ONCE(sb->s_writers.frozen) != SB_UNFROZEN)
+	if (!dev->read_only && svmdk_is_frozen(dev->descriptor))
+		return true;
+	list_for_each_entry(source, &dev->sources, list)
+		if (test_bit(SVMDK_SOURCE_TOUCHED, &source->flags) && svmdk_is_frozen(source->file))
 			return true;
-	}
 	return false;
 }
 

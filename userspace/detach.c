@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -20,6 +21,10 @@
 
 /* How long to wait for udev and the like, who let go by themselves. */
 #define TRANSIENT_MS 5000
+
+/* A snapshot freezes what is beneath no longer than this. */
+#define FROZEN_MS 2000
+#define FROZEN_PAUSE_MS 50
 
 /*
  * The content differs from what it was at attach, and whoever keeps a child of
@@ -115,6 +120,20 @@ static void say_who_uses(const struct detach *d, const struct holders *holders, 
 	free(text);
 }
 
+/* What is beneath is frozen, for a snapshot perhaps, and thawed in a moment. */
+static int detach_frozen(struct detach *d)
+{
+	const struct timespec pause = { .tv_nsec = FROZEN_PAUSE_MS * 1000000L };
+	int code = -EAGAIN, tries;
+
+	for (tries = FROZEN_MS / FROZEN_PAUSE_MS; tries && code == -EAGAIN; tries--) {
+		if (nanosleep(&pause, NULL) && interrupt_seen())
+			return -EINTR;
+		code = ask_driver(d, 0, 0);
+	}
+	return code;
+}
+
 /*
  * It is in use. Who only looks at every disk lets go in a moment, and who
  * cannot be named may have let go already: that is waited for.
@@ -146,7 +165,7 @@ static int say_failed(const struct detach *d, int code)
 		message_error(d->node, 0, "interrupted; it is attached still");
 	else if (code == -EAGAIN)
 		message_error(d->node, 0,
-			      "a file system that its extents are on is frozen; thaw it "
+			      "a file system that it lies on is frozen; thaw it "
 			      "(fsfreeze --unfreeze), then detach again");
 	else if (!is_still_there(code))
 		message_error(d->node, 0,
@@ -206,6 +225,8 @@ static int detach_device(int control, const struct device *device, bool lazy)
 	d.name = device_node(device, d.node);
 	udev_wait_expect(udev, d.name);
 	code = ask_driver(&d, 0, 0);
+	if (code == -EAGAIN)
+		code = detach_frozen(&d);
 	if (code == -EBUSY)
 		code = detach_busy(&d);
 	if (is_still_there(code))
