@@ -105,7 +105,8 @@ static bool svmdk_source_pinned_by_us(const struct inode *inode)
 
 /*
  * Nothing may move, grow or write the file from here on, see swapon(2): that
- * is S_SWAPFILE. The order matters: once it is set no new write begins; those
+ * is S_SWAPFILE. A shared mapping that could become writable later does not ask
+ * for that flag, so there must be none, and no new one. The order matters: once it is set no new write begins; those
  * under way end with the inode lock or as direct I/O; then everything goes to
  * the disk, metadata too; and only an empty page cache is one that cannot
  * hide what mapped writes put there.
@@ -127,7 +128,7 @@ static u8 svmdk_source_pin(struct svmdk_source *source)
 		inode_lock(inode);
 		if (IS_SWAPFILE(inode))
 			reason = SVMDK_REASON_SWAPFILE;
-		else if (mapping_writably_mapped(inode->i_mapping))
+		else if (mapping_deny_writable(inode->i_mapping))
 			reason = SVMDK_REASON_MMAPPED;
 		else
 			inode->i_flags |= S_SWAPFILE;
@@ -169,6 +170,7 @@ void svmdk_source_unpin(struct svmdk_source *source, u8 reason)
 		return;
 	inode_lock(inode);
 	inode->i_flags &= ~S_SWAPFILE;
+	mapping_allow_writable(inode->i_mapping);
 	inode_unlock(inode);
 }
 

@@ -96,6 +96,10 @@ abi_build() {
 	abi_build shared-file
 }
 
+@test "no mapping of a pinned file can be made writable" {
+	abi_build mappings
+}
+
 @test "runs that do not belong to the file are refused" {
 	abi_build wrong-runs
 }

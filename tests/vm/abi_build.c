@@ -8,6 +8,7 @@
  */
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -403,6 +404,64 @@ static void test_race_of_detach(void)
 	close(race.control);
 }
 
+static void map_fails(int error, int prot, int fd)
+{
+	errno = 0;
+	CHECK(mmap(NULL, 4096, prot, MAP_SHARED, fd, 0) == MAP_FAILED);
+	WANT(error, errno);
+}
+
+static void map_works(int prot, int flags, int fd)
+{
+	void *map = mmap(NULL, 4096, prot, flags, fd, 0);
+
+	CHECK(map != MAP_FAILED && munmap(map, 4096) == 0);
+}
+
+static enum svmdk_way way_of(int control, const char *path)
+{
+	struct svmdk_ioc_commit end;
+	struct svmdk_extent_info info;
+	struct svmdk_ioc_extents ask = {
+		.size = sizeof(ask),
+		.nr = 1,
+		.info_size = sizeof(info),
+		.infos = (uintptr_t)&info,
+	};
+
+	WANT(0, create(control, 0));
+	WANT(0, add_file(control, path, SVMDK_IO_AUTO));
+	set_runs_of(control, 0, path);
+	WANT(0, commit(control, &end));
+	WANT(0, call(control, SVMDK_IOC_EXTENTS, &ask));
+	return info.way;
+}
+
+/* mprotect() asks nobody, so what it could make writable must not be there. */
+static void test_mappings(void)
+{
+	int control = open_control();
+	int rw = open_file("two", O_RDWR), ro = open_file("two", O_RDONLY);
+	void *map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, rw, 0);
+
+	CHECK(map != MAP_FAILED);
+	CHECK(way_of(control, "two") == SVMDK_WAY_FILE);
+	CHECK(mprotect(map, 4096, PROT_READ | PROT_WRITE) == 0);
+	WANT(0, detach(control, 0));
+	CHECK(munmap(map, 4096) == 0);
+
+	CHECK(way_of(control, "two") == SVMDK_WAY_MAPPED);
+	map_fails(ETXTBSY, PROT_READ | PROT_WRITE, rw);
+	map_fails(EPERM, PROT_READ, rw);
+	map_works(PROT_READ, MAP_SHARED, ro);
+	map_works(PROT_READ | PROT_WRITE, MAP_PRIVATE, rw);
+	WANT(0, detach(control, 0));
+	map_works(PROT_READ | PROT_WRITE, MAP_SHARED, rw);
+	close(rw);
+	close(ro);
+	close(control);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -413,6 +472,7 @@ int main(int argc, char **argv)
 		{ "wrong-runs", test_wrong_runs },
 		{ "lie-in-the-middle", test_lie_in_the_middle },
 		{ "close-early", test_close_early },
+		{ "mappings", test_mappings },
 		{ "kill", test_kill },
 		{ "race", test_race },
 		{ "race-of-detach", test_race_of_detach },
