@@ -83,6 +83,34 @@ static inline bool svmdk_backing_start_write(struct svmdk_backing *backing)
 	return true;
 }
 
+/* It waits for the thaw, or is completed where it may not wait. */
+static inline void svmdk_backing_delay(struct svmdk_backing *backing, struct bio *bio)
+{
+	if (bio->bi_opf & REQ_NOWAIT)
+		bio_wouldblock_error(bio);
+	else
+		svmdk_backing_park(backing, bio);
+}
+
+/**
+ * svmdk_backing_delays - is a write to be delayed before it is cut to size?
+ * @backing: where its first sector goes
+ * @bio: the write
+ *
+ * What waits for a thaw, for hours maybe, is not to hold what was allocated from
+ * a reserve meanwhile. svmdk_backing_begin_bio() is still what decides.
+ *
+ * Context: any. Returns true where the bio is parked, or completed because it
+ * may not wait.
+ */
+static inline bool svmdk_backing_delays(struct svmdk_backing *backing, struct bio *bio)
+{
+	if (!backing->sb || likely(READ_ONCE(backing->sb->s_writers.frozen) == SB_UNFROZEN))
+		return false;
+	svmdk_backing_delay(backing, bio);
+	return true;
+}
+
 /**
  * svmdk_backing_begin_bio - svmdk_backing_start_write() for a bio, or the bio waits
  * @backing: where it goes
@@ -95,10 +123,7 @@ static inline bool svmdk_backing_begin_bio(struct svmdk_backing *backing, struct
 {
 	if (likely(svmdk_backing_start_write(backing)))
 		return true;
-	if (bio->bi_opf & REQ_NOWAIT)
-		bio_wouldblock_error(bio);
-	else
-		svmdk_backing_park(backing, bio);
+	svmdk_backing_delay(backing, bio);
 	return false;
 }
 

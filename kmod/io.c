@@ -218,6 +218,8 @@ static void svmdk_map_bio(struct svmdk_device *dev, struct svmdk_extent *extent,
 
 	if (write) {
 		if (unlikely(bio_flagged(bio, BIO_CHAIN)) && backing->sb) {
+			if (svmdk_backing_delays(backing, bio))
+				return;
 			bio = svmdk_unchain(dev, bio);
 			if (!bio)
 				return;
@@ -290,6 +292,9 @@ void svmdk_submit_data(struct svmdk_device *dev, struct bio *bio)
 	rcu_read_unlock();
 
 	if (bio_sectors(bio) > left) {
+		if (op_is_write(bio_op(bio)) && extent->backing &&
+		    svmdk_backing_delays(extent->backing, bio))
+			return;
 		bio = bio_submit_split_bioset(bio, left, &dev->split_bios);
 		if (!bio)
 			return;
