@@ -80,7 +80,8 @@ static void svmdk_extent_choose_way(struct svmdk_extent *extent)
 	struct svmdk_source *source = extent->source;
 	bool fits = svmdk_extent_fits_block(extent, source->backing->logical_block);
 
-	extent->direct = fits && (source->file->f_mode & FMODE_CAN_ODIRECT);
+	extent->direct = fits && (source->file->f_mode & FMODE_CAN_ODIRECT) &&
+			 (extent->read_only || direct_write_is_stable(source->file));
 	extent->nowait = extent->direct && svmdk_source_keeps_nowait(source);
 	extent->reason = source->reason;
 	if (!extent->reason && !fits)

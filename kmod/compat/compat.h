@@ -61,6 +61,7 @@ static inline bool mempool_is_saturated(mempool_t *pool)
 
 #include "block_ops.h"
 #include "bdev_file.h"
+#include "direct_write.h"
 #include "limits.h"
 
 #endif /* _SVMDK_COMPAT_H */
