@@ -6,6 +6,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/module.h>
+#include <linux/rculist.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -152,6 +153,33 @@ static const struct block_device_operations svmdk_fops = {
 	.open = BLOCK_OPEN(svmdk_open),
 	.release = BLOCK_RELEASE(svmdk_release),
 };
+
+/**
+ * svmdk_device_is_beneath - does a block device lie on a disk?
+ * @dev: the disk
+ * @bdev: the block device, which somebody has open
+ * @depth: how many disks of ours to look through; more are taken for a yes
+ *
+ * What lies on the disk through another driver is not seen.
+ *
+ * Context: any.
+ */
+bool svmdk_device_is_beneath(const struct svmdk_device *dev, const struct block_device *bdev,
+			     unsigned int depth)
+{
+	const struct svmdk_device *other;
+	struct svmdk_backing *backing;
+
+	if (bdev->bd_disk->fops != &svmdk_fops)
+		return false;
+	other = bdev->bd_disk->private_data;
+	if (other == dev || !depth)
+		return true;
+	list_for_each_entry_lockless(backing, &other->backings, list)
+		if (backing->bdev && svmdk_device_is_beneath(dev, backing->bdev, depth - 1))
+			return true;
+	return false;
+}
 
 static int svmdk_device_reserve_index(struct svmdk_device *dev, s32 index)
 {

@@ -16,6 +16,9 @@
 #include "device.h"
 #include "source.h"
 
+/* Disks that lie one on the other. */
+#define SVMDK_MAX_DEPTH 8
+
 /*
  * Every file and block device that a disk has, of all disks, by inode: two
  * disks share one only where both read.
@@ -274,6 +277,16 @@ void svmdk_source_put(struct svmdk_source *source)
 	kfree(source);
 }
 
+/* A disk that grew by what lies on it would wait for itself in its first flush. */
+static int svmdk_source_check_cycle(const struct svmdk_source *source)
+{
+	const struct svmdk_device *grows = source->dev->grows;
+	const struct block_device *bdev = source->backing->bdev;
+
+	return grows && bdev && svmdk_device_is_beneath(grows, bdev, SVMDK_MAX_DEPTH) ? -EDEADLK :
+											0;
+}
+
 static struct svmdk_source *svmdk_source_new(struct svmdk_device *dev, struct file *file,
 					     bool write, u32 io, s32 *holder)
 {
@@ -299,6 +312,8 @@ static struct svmdk_source *svmdk_source_new(struct svmdk_device *dev, struct fi
 		err = svmdk_source_open_bdev(source);
 	else
 		err = svmdk_source_open_file(source, io);
+	if (!err)
+		err = svmdk_source_check_cycle(source);
 	if (err)
 		goto err_put;
 	return source;

@@ -221,7 +221,8 @@ struct svmdk_new_extent {
  * of sectors reaches 2^63 bytes or SVMDK_MAX_EXTENTS; ENODATA, the file or
  * device is shorter than offset + sectors; EACCES, not open for what is asked;
  * EBUSY, in use by another device and one of the two would write; ETXTBSY, an
- * active swap file that would be written; EOPNOTSUPP.
+ * active swap file that would be written; EDEADLK, of a growth: it lies on the disk
+ * that grows; EOPNOTSUPP.
  */
 struct svmdk_ioc_add_extents {
 	__u32 size;

@@ -184,6 +184,10 @@ make_holed() {
 	abi_grow race
 }
 
+@test "a disk does not grow by what lies on it" {
+	abi_grow cycle
+}
+
 @test "what is dirty is told once, and nothing of it is lost to a caller that cannot be told" {
 	abi_grow dirty
 }

@@ -281,6 +281,54 @@ static void test_dirty(void)
 	close(control);
 }
 
+static int add_disk(int control, const char *node, uint64_t sectors)
+{
+	int fd = open_file(node, O_RDWR);
+	int ret = add(control, (struct svmdk_new_extent){
+				       .kind = SVMDK_KIND_BDEV,
+				       .fd = fd,
+				       .sectors = sectors,
+			       });
+
+	close(fd);
+	return ret;
+}
+
+/* Neither by what lies on the disk, nor by what lies on that. */
+static void test_cycle(void)
+{
+	int control = open_control(), growth = open_control();
+	struct svmdk_ioc_commit end;
+
+	make_file("big", 0, 16384);
+	WANT(0, create(control, 0));
+	WANT(0, add(control, (struct svmdk_new_extent){
+				     .kind = SVMDK_KIND_FILE,
+				     .fd = open_file("big", O_RDWR),
+				     .sectors = 16384,
+			     }));
+	WANT(0, commit(control, &end));
+	CHECK(system("mkfs.ext4 -q /dev/svmdk0 && mkdir -p on && mount /dev/svmdk0 on") == 0);
+	make_file("on/one", 1, FILE_SECTORS);
+	make_file("on/two", 1, FILE_SECTORS);
+	WANT(0, create(control, 1));
+	WANT(0, add_file(control, "on/two", SVMDK_IO_AUTO));
+	WANT(0, commit(control, &end));
+
+	WANT(0, begin_growth(growth, 0));
+	WANT(-EDEADLK, add_file(growth, "on/one", SVMDK_IO_AUTO));
+	WANT(-EDEADLK, add_file(growth, "on/one", SVMDK_IO_FILE));
+	WANT(-EDEADLK, add_disk(growth, "/dev/svmdk1", FILE_SECTORS));
+	WANT(0, add_file(growth, "two", SVMDK_IO_AUTO));
+	close(growth);
+	WANT(0, write_nothing("on/one"));
+
+	WANT(0, detach(control, 1));
+	CHECK(system("umount on && rmdir on") == 0);
+	WANT(0, detach(control, 0));
+	close(control);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -289,6 +337,7 @@ int main(int argc, char **argv)
 		{ "gone-meanwhile", test_gone_meanwhile },
 		{ "race", test_race },
 		{ "dirty", test_dirty },
+		{ "cycle", test_cycle },
 		{ 0 },
 	};
 
