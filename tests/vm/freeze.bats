@@ -235,7 +235,7 @@ ends_soon() {
 				status=none
 			sleep "$pause"
 			freeze
-			fails_with 1 "c.*is frozen; thaw it .*then detach again" ends svmdk detach "$dev"
+			fails_with 1 "is frozen; thaw it .*then detach again" ends svmdk detach "$dev"
 			[ -b "$dev" ]
 			reads
 			cmp -n 65536 "$BATS_TEST_TMPDIR/data" "$BATS_TEST_TMPDIR/read"
