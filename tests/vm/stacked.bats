@@ -19,11 +19,11 @@ teardown() {
 # make_disks WAY WAY: of the disk beneath, and of the one above
 make_disks() {
 	make_backing ext4
-	svmdk create -e 16M "$BACKING/lower.vmdk" 56M
+	svmdk create -e 8M "$BACKING/lower.vmdk" 24M
 	lower=$(svmdk attach --io "$1" "$BACKING/lower.vmdk")
 	mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0,nodiscard "$lower"
 	mount "$lower" "$ABOVE"
-	svmdk create -e 8M "$ABOVE/upper.vmdk" 24M
+	svmdk create -e 3M "$ABOVE/upper.vmdk" 9M
 	upper=$(svmdk attach --io "$2" "$ABOVE/upper.vmdk")
 }
 
@@ -45,7 +45,7 @@ upper_is_right() {
 		# shellcheck disable=SC2086
 		make_disks $ways
 		fio --name=stacked --filename="$upper" --direct=1 --ioengine=libaio --iodepth=64 \
-			--rw=randwrite --bsrange=512-256k --size=100% --io_size=8M \
+			--rw=randwrite --bsrange=512-256k --size=100% --io_size=4M \
 			--verify=crc32c --verify_fatal=1 >/dev/null
 		upper_is_right
 		clean_up
@@ -56,7 +56,7 @@ upper_is_right() {
 	make_disks mapped mapped
 	fails_with 1 "$lower: in use: mounted on $ABOVE" svmdk detach "$lower"
 	refused "busy" umount "$ABOVE"
-	write_disk "$upper" 8323072 131072
+	write_disk "$upper" 3080192 131072
 	# Who is asked to go later goes when the last user does, and that is the file system.
 	svmdk detach --lazy "$lower"
 	cmp <(read_disk "$upper") <(read_extents "$ABOVE/upper.vmdk")
@@ -94,9 +94,9 @@ upper_is_right() {
 		(
 			echo "$BASHPID" >"$group/cgroup.procs"
 			ends fio --name=short --filename="$upper" --direct=1 --ioengine=libaio \
-				--iodepth=64 --rw=randwrite --bs=128k --size=100% --io_size=32M \
+				--iodepth=64 --rw=randwrite --bs=128k --size=100% --io_size=16M \
 				>/dev/null
-			ends dd if=/dev/zero of="$upper" bs=1M count=24 conv=fsync status=none
+			ends dd if=/dev/zero of="$upper" bs=1M count=9 conv=fsync status=none
 		)
 		rmdir "$group"
 		upper_is_right
