@@ -324,6 +324,12 @@ static int move_file(const struct entry_visit *v, int from, int to, const char *
 		return 0; /* not yet */
 	if (renameat(from, last, to, last))
 		return -1;
+	/*
+	 * After a power cut btrfs may have it under both names, and renaming a file
+	 * to itself does nothing.
+	 */
+	if (unlinkat(from, last, 0) && errno != ENOENT)
+		return -1;
 	/* In a folder of its own: those at the top are synced together. */
 	return from == v->s->files ? 0 : sync_fd(to);
 }
@@ -351,7 +357,9 @@ static int move_all(struct staging *s, struct svmdk_error *err)
 		return fail(s, err, s->last,
 			    "the copy lacks its descriptor; run svmdk copy again to finish it");
 	s->any = false;
-	unlinkat(s->fd, COMPLETE, 0);
+	/* Not to be found beside what is kept next, which would not be all of it. */
+	if ((unlinkat(s->fd, COMPLETE, 0) && errno != ENOENT) || sync_fd(s->fd))
+		return fail(s, err, s->name, "cannot write it to disk");
 	return 0;
 }
 

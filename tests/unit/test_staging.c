@@ -173,6 +173,29 @@ static void finishes_what_was_begun(void **state)
 	assert_int_equal(access(ASIDE, F_OK), -1);
 }
 
+/* btrfs after a power cut: the new name of what was moved is there, and the old one. */
+static void takes_what_is_in_both_places(void **state)
+{
+	struct staging s;
+
+	(void)state;
+	mkdir(ASIDE, 0700);
+	mkdir(ASIDE "/files", 0700);
+	mkdir(ASIDE "/files/below", 0700);
+	mkdir("to/below", 0755);
+	scratch_file(ASIDE "/complete", "", 0);
+	scratch_file("to/below/b", "new", 0);
+	assert_int_equal(link("to/a", ASIDE "/files/a"), 0);
+	assert_int_equal(link("to/below/b", ASIDE "/files/below/b"), 0);
+	assert_int_equal(link("to/c.vmdk", ASIDE "/files/c.vmdk"), 0);
+	open_ok(&s);
+	staging_close(&s);
+	assert_content("to/a", "old");
+	assert_content("to/below/b", "new");
+	assert_content("to/c.vmdk", "old");
+	assert_int_equal(access(ASIDE, F_OK), -1);
+}
+
 static void never_leaves_the_folder(void **state)
 {
 	struct svmdk_error err;
@@ -269,6 +292,7 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(purges_what_nobody_needs, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(finishes_what_was_begun, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(takes_what_is_in_both_places, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(never_leaves_the_folder, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(refuses_a_place_that_is_taken, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(one_at_a_time, set_up, tear_down),
