@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include "leftovers.h"
+#include "manifest_file.h"
 #include "replace.h"
 #include "side_file.h"
+#include "sidecar.h"
 #include "size.h"
 
 #define HEADER "svmdk-files 1\n"
@@ -472,6 +474,21 @@ static int follow_list(struct recovery *r, int fd, const char *name, struct svmd
 	return ret;
 }
 
+/* Files that were to take the place of one that has no extents in it. */
+static void clear_replacements(const struct container *c)
+{
+	static const char *const suffixes[] = { "", MANIFEST_SUFFIX, SIDECAR_SUFFIX };
+	char *name;
+	size_t i;
+
+	for (i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		if (asprintf(&name, "%s%s", c->name, suffixes[i]) < 0)
+			return;
+		replace_clear(c->policy.dir.fd, name);
+		free(name);
+	}
+}
+
 int leftovers_recover(const struct container *c, struct leftovers_found *found,
 		      struct svmdk_error *err)
 {
@@ -483,6 +500,7 @@ int leftovers_recover(const struct container *c, struct leftovers_found *found,
 		*found = r.found;
 	if (!name)
 		return fail(err, ENOMEM, c->path, "cannot clear up");
+	clear_replacements(c);
 	ret = open_list(c, name, &fd, err);
 	if (fd >= 0) {
 		ret = follow_list(&r, fd, name, err);

@@ -77,8 +77,9 @@ int leftovers_end(const struct container *c, struct svmdk_error *err);
  * @found: filled; may be NULL
  * @err: filled on failure, with @err->file
  *
- * Costs one failed open when there is no list, which is the rule. Returns 0, or
- * -1: the list is there still, and another try goes on.
+ * Also removes what a replacement of the descriptor, the manifest or the sidecar
+ * left that was killed. Costs a few failed opens when there is nothing, which is
+ * the rule. Returns 0, or -1: the list is there still, and another try goes on.
  */
 int leftovers_recover(const struct container *c, struct leftovers_found *found,
 		      struct svmdk_error *err);

@@ -30,6 +30,25 @@ static bool remove_stale(int dirfd, const char *temp)
 	return stale;
 }
 
+/* Always the same name, so that the next one finds what a kill left. */
+static void name_temp(char temp[TEMP_NAME_LEN], const char *name)
+{
+	snprintf(temp, TEMP_NAME_LEN, ".svmdk-%.230s.tmp", name);
+}
+
+/* False, and closed: somebody saw it before it was locked, and takes it for stale. */
+static bool keep_temp(int fd)
+{
+	struct stat st;
+
+	/* A file system without locks has no better. */
+	if ((flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) &&
+	    (fstat(fd, &st) || st.st_nlink))
+		return true;
+	close(fd);
+	return false;
+}
+
 /* Opens a file that nobody else has, in the same folder; -1 with errno. */
 static int open_temp(int dirfd, const char *name, char temp[TEMP_NAME_LEN], mode_t mode)
 {
@@ -37,21 +56,27 @@ static int open_temp(int dirfd, const char *name, char temp[TEMP_NAME_LEN], mode
 	uint64_t random;
 	int fd;
 
-	/* Always the same name, so that the next one finds what a kill left. */
-	snprintf(temp, TEMP_NAME_LEN, ".svmdk-%.230s.tmp", name);
-	fd = openat(dirfd, temp, flags, mode);
-	if (fd < 0 && errno == EEXIST && remove_stale(dirfd, temp))
+	do {
+		name_temp(temp, name);
 		fd = openat(dirfd, temp, flags, mode);
-	if (fd < 0 && errno == EEXIST) {
-		if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-			return -1;
-		snprintf(temp, TEMP_NAME_LEN, ".svmdk-%016" PRIx64 ".tmp", random);
-		fd = openat(dirfd, temp, flags, mode);
-	}
-	/* A file system without locks has no better. */
-	if (fd >= 0)
-		flock(fd, LOCK_EX | LOCK_NB);
+		if (fd < 0 && errno == EEXIST && remove_stale(dirfd, temp))
+			fd = openat(dirfd, temp, flags, mode);
+		if (fd < 0 && errno == EEXIST) {
+			if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+				return -1;
+			snprintf(temp, TEMP_NAME_LEN, ".svmdk-%016" PRIx64 ".tmp", random);
+			fd = openat(dirfd, temp, flags, mode);
+		}
+	} while (fd >= 0 && !keep_temp(fd));
 	return fd;
+}
+
+void replace_clear(int dirfd, const char *name)
+{
+	char temp[TEMP_NAME_LEN];
+
+	name_temp(temp, name);
+	remove_stale(dirfd, temp);
 }
 
 static int fill_temp(int fd, const struct stat *like, const void *bytes, size_t length)

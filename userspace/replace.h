@@ -72,6 +72,16 @@ int replace_whole(int dirfd, const char *name, const struct stat *like, replace_
 		  void *arg, struct svmdk_error *err);
 
 /**
+ * replace_clear() - remove what a replacement that was killed left
+ * @dirfd: the folder it was in
+ * @name: of the file that was to be replaced, or made
+ *
+ * The next replacement of the file does so too. One that is under way is left
+ * alone.
+ */
+void replace_clear(int dirfd, const char *name);
+
+/**
  * replace_sync_folder() - put the names in a folder on stable storage
  * @dirfd: the folder; O_PATH will do
  *

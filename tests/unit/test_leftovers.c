@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <sys/file.h>
 
 #include "leftovers.h"
 #include "scratch.h"
@@ -103,6 +104,24 @@ static void no_list_is_the_rule(void **state)
 
 	assert_int_equal(found.removed + found.trimmed, 0);
 	assert_false(found.foreign);
+}
+
+static void removes_what_a_replacement_left(void **state)
+{
+	int fd;
+
+	scratch_file(".svmdk-c.vmdk.tmp", "half", 0);
+	scratch_file(".svmdk-c.vmdk.svmdk.tmp", "half", 0);
+	scratch_file(".svmdk-c.vmdk.sha256.tmp", "of somebody who is at it", 0);
+	fd = open(".svmdk-c.vmdk.sha256.tmp", O_RDONLY);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	recover(*state);
+	assert_false(exists(".svmdk-c.vmdk.tmp"));
+	assert_false(exists(".svmdk-c.vmdk.svmdk.tmp"));
+	assert_true(exists(".svmdk-c.vmdk.sha256.tmp"));
+	close(fd);
+	recover(*state);
+	assert_false(exists(".svmdk-c.vmdk.sha256.tmp"));
 }
 
 static void begins_and_ends(void **state)
@@ -287,6 +306,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 		TEST(no_list_is_the_rule),
+		TEST(removes_what_a_replacement_left),
 		TEST(begins_and_ends),
 		TEST(refuses_names_that_are_none),
 		TEST(removes_what_is_not_named),
