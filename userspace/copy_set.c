@@ -276,6 +276,8 @@ static int copy_one(struct copy_set *set, size_t i, bool writable, struct svmdk_
 	file->found = from.st;
 	if (writable)
 		wait_past(&from.st.st_mtim);
+	/* Or after a power cut the copy had what the source has not, by the same time. */
+	fsync(from.fd);
 	ret = copy_content(set, i, from.fd, err);
 	close(from.fd);
 	if (ret)
