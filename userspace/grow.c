@@ -161,13 +161,17 @@ static int list_files(const struct grow *g, struct svmdk_error *err)
 	return result;
 }
 
-/* By us, not by another program: that is for `svmdk verify' to know. */
-static void mark(struct grow *g)
+/*
+ * By us, not by another program: that is for `svmdk verify' to know, also after a
+ * power cut just before or behind the replacement of the descriptor.
+ */
+static void mark(struct grow *g, bool ahead)
 {
-	const bool longer = g->plan.extents[g->plan.first].line;
+	const size_t nr = g->plan.extents[g->plan.first].line ? 1 : 0;
 	struct svmdk_error err;
 
-	if (marks_note(&g->container, &g->plan.first, longer ? 1 : 0, &err))
+	if (ahead ? marks_announce(&g->container, &g->plan.first, nr, &err) :
+		    marks_note(&g->container, &g->plan.first, nr, &err))
 		message_warn(err.file, err.line,
 			     "%s; svmdk verify will call what has changed modified", err.text);
 }
@@ -199,10 +203,11 @@ static bool was_replaced(const struct grow *g)
 static int make_files(struct grow *g, const char *text, size_t length, struct svmdk_error *err)
 {
 	if (new_extents_make(&g->plan.files, err) == 0) {
+		mark(g, true);
 		if (container_replace_text(&g->container, text, length, err) == 0) {
 			/* What the list protects is named by the descriptor now. */
 			end_list(g);
-			mark(g);
+			mark(g, false);
 			return 0;
 		}
 		/* The list stays, and says to the next command what is whose. */

@@ -426,7 +426,16 @@ void marks_attach_undo(struct container *c)
 	marks_close(&m);
 }
 
-int marks_note(struct container *c, const size_t *extents, size_t nr, struct svmdk_error *err)
+/* With @ahead what the file will be like is not known yet. */
+static void note(struct marks *m, size_t member, bool ahead)
+{
+	marks_set_changed(m, member);
+	if (ahead)
+		memset(&m->entries[member].facts, 0, sizeof(m->entries[member].facts));
+}
+
+static int note_all(struct container *c, const size_t *extents, size_t nr, bool ahead,
+		    struct svmdk_error *err)
 {
 	struct marks m;
 	size_t i, member;
@@ -435,16 +444,26 @@ int marks_note(struct container *c, const size_t *extents, size_t nr, struct svm
 	if (marks_open(&m, c, true, err))
 		return -1;
 	for (i = 0; i < m.members.nr && m.has_sidecar && !extents; i++)
-		marks_set_changed(&m, i);
+		note(&m, i, ahead);
 	for (i = 0; i < nr && m.has_sidecar && extents; i++) {
 		member = m.members.of_extent[extents[i]];
 		if (member != NO_MEMBER)
-			marks_set_changed(&m, member);
+			note(&m, member, ahead);
 	}
 	if (m.has_sidecar) {
-		marks_set_changed(&m, m.members.nr - 1);
+		note(&m, m.members.nr - 1, ahead);
 		ret = marks_write(&m, m.session, err);
 	}
 	marks_close(&m);
 	return ret;
+}
+
+int marks_note(struct container *c, const size_t *extents, size_t nr, struct svmdk_error *err)
+{
+	return note_all(c, extents, nr, false, err);
+}
+
+int marks_announce(struct container *c, const size_t *extents, size_t nr, struct svmdk_error *err)
+{
+	return note_all(c, extents, nr, true, err);
 }

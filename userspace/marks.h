@@ -223,4 +223,16 @@ void marks_attach_undo(struct container *c);
  */
 int marks_note(struct container *c, const size_t *extents, size_t nr, struct svmdk_error *err);
 
+/**
+ * marks_announce() - mark what a command of svmdk is about to change
+ * @c: as for marks_note()
+ * @extents: as for marks_note()
+ * @nr: as for marks_note()
+ * @err: filled on failure
+ *
+ * Should it be killed before marks_note(), what it changed counts as changed, not
+ * as written by another program. Returns 0 or -1.
+ */
+int marks_announce(struct container *c, const size_t *extents, size_t nr, struct svmdk_error *err);
+
 #endif /* SVMDK_MARKS_H */
