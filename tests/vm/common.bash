@@ -178,6 +178,15 @@ read_extents() {
 	cat "${1%.vmdk}"-f*.vmdk
 }
 
+# cat_disk FILE: what is on the disk by its descriptor, also by one that resplit is
+# halfway with; from its folder
+cat_disk() {
+	local sectors name offset
+	awk '/^RW/ { print $2, $4, $5 }' "$1" | while read -r sectors name offset; do
+		dd if="${name//\"/}" bs=512 skip="$offset" count="$sectors" status=none
+	done
+}
+
 # flip_bit FILE OFFSET: one bit of the byte there, and nobody shall see by its times
 # that it was
 flip_bit() {

@@ -209,14 +209,6 @@ killed_everywhere() {
 	done
 }
 
-# The disk by its descriptor, also on the way.
-cat_disk() {
-	local sectors name offset
-	awk '/^RW/ { print $2, $4, $5 }' "$1" | while read -r sectors name offset; do
-		dd if="${name//\"/}" bs=512 skip="$offset" count="$sectors" status=none
-	done
-}
-
 @test "killed at every call that changes something: the old shape or the new, then done" {
 	KILLS=0
 	mkdir "$BATS_TEST_TMPDIR/box"
