@@ -161,6 +161,27 @@ killed_at() {
 	done
 }
 
+# docs/checking.md has it; here the parity is of a fifth, for there are five blocks.
+@test "without a copy par2 puts an extent back, and verify says so" {
+	par2 create -q -q -r20 -s1048576 c.par2 c.vmdk c-f*.vmdk
+	par2 verify -q -q c.par2
+	flip_bit c-f003.vmdk 777777
+	cp c-f003.vmdk damaged
+	run svmdk verify c.vmdk
+	equal 1 "$status"
+	grep -qx "damaged   c-f003.vmdk: other bytes than .*" <<<"$output"
+	refused "Repair is required" par2 verify -q c.par2
+	par2 repair -q -q c.par2
+	cmp c-f003.vmdk good/c-f003.vmdk
+	cmp c-f003.vmdk.1 damaged
+	equal "5 files: 5 intact, 0 changed, 0 modified, 0 damaged" "$(svmdk verify c.vmdk)"
+	# It is another file now, so rsync looks at it, and a manifest settles that.
+	grep -qx c-f003.vmdk <(svmdk changed c.vmdk)
+	svmdk manifest c.vmdk
+	equal "c.vmdk.sha256 c.vmdk.svmdk" "$(svmdk changed c.vmdk | xargs)"
+	par2 verify -q -q c.par2
+}
+
 @test "a disk that is full is one clear line, and nothing is lost" {
 	cd /
 	clean_up
