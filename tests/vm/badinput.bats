@@ -6,7 +6,7 @@
 # the way out. Nothing is attached then, no extent stays pinned, and no file
 # is changed, by content or by date.
 #
-# One kernel will do.
+# One kernel will do, the last.
 
 load common
 

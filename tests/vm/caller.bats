@@ -6,7 +6,7 @@
 # command that cannot go on, because the disk is full or the user has had
 # enough, leaves no half of anything.
 #
-# One kernel will do.
+# One kernel will do, the last.
 
 load common
 

@@ -5,7 +5,7 @@
 # Descriptors that other programs wrote, in the wild: each is attached, or
 # refused, as the table beside them says. They are not part of this source.
 #
-# One kernel will do.
+# One kernel will do, the last.
 
 load common
 

@@ -6,7 +6,7 @@
 # what they are and what is wrong with them, fills them, lists them, and gives
 # those that were written a new content ID, so that QEMU and its kin can tell.
 #
-# One kernel will do.
+# One kernel will do, the last.
 
 load common
 
