@@ -50,6 +50,16 @@ check:
 demo:
 	@tests/vm/run demo
 
+# In instructions, hence alike on every machine; see tests/bench/run.
+bench:
+	@tests/bench/run bench
+
+bench-gate:
+	@tests/bench/run gate
+
+bench-record:
+	@tests/bench/run record
+
 lint:
 	@KVER='$(KVER)' KDIR='$(KDIR)' tests/lint
 
@@ -90,6 +100,7 @@ clean: tools-clean
 	rm -f svmdk.ko svmdk.mod.c Module.symvers modules.order .Module.symvers.cmd
 	rm -rf kmod/compat/config.h kmod/compat/.probes
 
-.PHONY: all modules tools check demo lint probes-unused install dkms-tree-install \
-	modules-install uninstall clean tools-install tools-uninstall tools-clean
+.PHONY: all modules tools check demo bench bench-gate bench-record lint probes-unused \
+	install dkms-tree-install modules-install uninstall clean tools-install tools-uninstall \
+	tools-clean
 .DEFAULT_GOAL := all
