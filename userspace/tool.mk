@@ -8,6 +8,7 @@ PKG_CONFIG ?= pkg-config
 CFLAGS ?= -O2 -g
 PREFIX ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
+DATADIR ?= $(PREFIX)/share
 MANDIR ?= $(PREFIX)/share/man
 BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
 
@@ -58,14 +59,22 @@ tools-clean:
 	rm -f svmdk userspace/*.o userspace/*.d $(UNIT_TESTS) $(UNIT_TESTS:=.asan) tests/unit/*.d
 
 tools-install: svmdk
-	install -d '$(DESTDIR)$(SBINDIR)' '$(DESTDIR)$(MANDIR)/man8' '$(DESTDIR)$(BASHCOMPDIR)'
+	install -d '$(DESTDIR)$(SBINDIR)' '$(DESTDIR)$(MANDIR)/man8' '$(DESTDIR)$(BASHCOMPDIR)' \
+		'$(DESTDIR)$(DATADIR)/svmdk'
 	install -m 755 svmdk '$(DESTDIR)$(SBINDIR)/svmdk'
 	install -m 644 userspace/man/svmdk.8 '$(DESTDIR)$(MANDIR)/man8/svmdk.8'
+	sed "s|^share=.*|share='$(DATADIR)/svmdk'|" tests/bench/svmdk-bench \
+		>'$(DESTDIR)$(SBINDIR)/svmdk-bench'
+	chmod 755 '$(DESTDIR)$(SBINDIR)/svmdk-bench'
+	install -m 644 tests/bench/ways.sh '$(DESTDIR)$(DATADIR)/svmdk/ways.sh'
+	install -m 644 userspace/man/svmdk-bench.8 '$(DESTDIR)$(MANDIR)/man8/svmdk-bench.8'
 	install -m 644 userspace/completion/svmdk.bash '$(DESTDIR)$(BASHCOMPDIR)/svmdk'
 
 tools-uninstall:
 	rm -f '$(DESTDIR)$(SBINDIR)/svmdk' '$(DESTDIR)$(MANDIR)/man8/svmdk.8' \
-		'$(DESTDIR)$(BASHCOMPDIR)/svmdk'
+		'$(DESTDIR)$(BASHCOMPDIR)/svmdk' '$(DESTDIR)$(SBINDIR)/svmdk-bench' \
+		'$(DESTDIR)$(DATADIR)/svmdk/ways.sh' '$(DESTDIR)$(MANDIR)/man8/svmdk-bench.8'
+	! test -d '$(DESTDIR)$(DATADIR)/svmdk' || rmdir '$(DESTDIR)$(DATADIR)/svmdk'
 
 .PHONY: unit-tests unit-tests-asan tools-clean tools-install tools-uninstall
 
