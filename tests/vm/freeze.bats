@@ -245,6 +245,11 @@ ends_soon() {
 	done
 }
 
+# With nothing of the disk in the cache.
+write_at_once() {
+	blockdev --flushbufs "$dev" && "${fio[@]}" --filename="$dev" --rw=write >/dev/null 2>&1
+}
+
 @test "a mapped write that may not wait is told so while frozen" {
 	local fio=(fio --name=nowait --direct=1 --ioengine=libaio --nowait=1 --bs=4k --size=64k)
 	make_disk ext4 mapped
@@ -255,8 +260,7 @@ ends_soon() {
 	thaw
 	# Nor may it wait for pages of the disk in the cache, and udev reads some
 	# whenever a writer has closed it.
-	eventually sh -c 'blockdev --flushbufs "$1" && shift && "$@" >/dev/null 2>&1' - "$dev" \
-		"${fio[@]}" --filename="$dev" --rw=write
+	eventually write_at_once
 }
 
 @test "a disk is detached after the thaw with all that was written while frozen" {
