@@ -264,6 +264,28 @@ one_moment() {
 	cmp "$BATS_TEST_TMPDIR/inner" "$ABOVE/inner/file"
 }
 
+@test "LUKS on the disk: what is mounted from it is frozen, and the copy opens clean" {
+	make_disk ext4 64M
+	printf secret | cryptsetup luksFormat -q --pbkdf pbkdf2 --pbkdf-force-iterations 1000 "$dev" -
+	printf secret | cryptsetup open --key-file - "$dev" svmdktest-luks
+	mount_above ext4 /dev/mapper/svmdktest-luks
+	random_bytes 5M >"$ABOVE/file"
+	cp "$ABOVE/file" "$BATS_TEST_TMPDIR/file"
+	strace -f -y -e trace=ioctl -o "$BATS_TEST_TMPDIR/trace" svmdk copy "$dev" "$copy"
+	grep -E 'FIFREEZE|FITHAW' "$BATS_TEST_TMPDIR/trace"
+	equal 1 "$(grep -cE 'FIFREEZE.*= 0$' "$BATS_TEST_TMPDIR/trace")"
+	equal 1 "$(grep -cE "<$ABOVE>, FIFREEZE.*= 0$" "$BATS_TEST_TMPDIR/trace")"
+	is_thawed
+	umount "$ABOVE"
+	cryptsetup close svmdktest-luks
+	attach_copy
+	printf secret | cryptsetup open --key-file - "$dev" svmdktest-luks
+	fsck.ext4 -fn /dev/mapper/svmdktest-luks
+	mount /dev/mapper/svmdktest-luks "$ABOVE"
+	cmp "$ABOVE/file" "$BATS_TEST_TMPDIR/file"
+	[ ! -e "$ABOVE/thawed" ]
+}
+
 @test "a folder on what would be frozen is refused, and nothing is" {
 	ext4_disk
 	mkdir "$ABOVE/copy"
