@@ -20,15 +20,15 @@ teardown() {
 
 # make_many COUNT SECTORS: extents of numbers, no two sectors alike
 make_many() {
-	local count=$1 sectors=$2
+	local count=$1 sectors=$2 digits=${#1}
 	seq -f '%015.0f' $((count * sectors * 32)) |
-		split -b $((sectors * 512)) -a 4 --numeric-suffixes=1 --additional-suffix=.vmdk \
+		split -b $((sectors * 512)) -a "$digits" --numeric-suffixes=1 --additional-suffix=.vmdk \
 			- "$BACKING/many-f"
 	sync
 	{
 		printf '# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\n'
 		printf 'createType="twoGbMaxExtentFlat"\n\n# Extent description\n'
-		seq -f "RW $sectors FLAT \"many-f%04g.vmdk\" 0" "$count"
+		seq -f "RW $sectors FLAT \"many-f%0${digits}g.vmdk\" 0" "$count"
 	} >"$BACKING/many.vmdk"
 }
 
@@ -85,4 +85,114 @@ within_memory() {
 	svmdk create "$BACKING/one.vmdk" 1M -e 2G
 	equal 1048576 "$(stat -c %s "$BACKING"/one-f*.vmdk)"
 	refused 'larger than 2G' svmdk create "$BACKING/no.vmdk" 4G -e 2049M
+}
+
+# took WHAT START: a line of the log, with milliseconds
+took() {
+	echo "# $1: $((($(date +%s%N) - $2) / 1000000)) ms" >&3
+}
+
+# In the order of the descriptor, and with no process for each.
+cat_extents() {
+	sed -n 's/^RW .* "\(.*\)".*/\1/p' many.vmdk | xargs cat
+}
+
+@test "10,000 extents are hashed, listed, verified, grown and joined; with LONG=1 split again" {
+	local start listed
+	make_many 10000 8
+	cd "$BACKING"
+	start=$(date +%s%N)
+	svmdk manifest many.vmdk
+	took "manifest of 10000 extents" "$start"
+	svmdk attach many.vmdk
+	write_disk /dev/svmdk0 $((6789 * 4096)) 512
+	write_disk /dev/svmdk0 $((9999 * 4096)) 512
+	svmdk detach /dev/svmdk0
+	start=$(date +%s%N)
+	listed=$(svmdk changed many.vmdk | xargs)
+	took "changed of 10000 extents" "$start"
+	equal "many-f06790.vmdk many-f10000.vmdk many.vmdk many.vmdk.sha256 many.vmdk.svmdk" "$listed"
+	flip_bit many-f00002.vmdk 99
+	start=$(date +%s%N)
+	svmdk verify many.vmdk >"$BATS_TEST_TMPDIR/found" || equal 1 $?
+	took "verify of 10000 extents" "$start"
+	grep -qx 'damaged   many-f00002.vmdk: .*' "$BATS_TEST_TMPDIR/found"
+	equal "10001 files: 9997 intact, 3 changed, 0 modified, 1 damaged" \
+		"$(tail -n 1 "$BATS_TEST_TMPDIR/found")"
+	cat_extents >"$BATS_TEST_TMPDIR/all"
+	start=$(date +%s%N)
+	svmdk grow many.vmdk +800s --preallocate falloc
+	took "grow of 10000 extents by 100" "$start"
+	equal 10100 "$(grep -c ^RW many.vmdk)"
+	head -c 409600 /dev/zero >>"$BATS_TEST_TMPDIR/all"
+	start=$(date +%s%N)
+	svmdk resplit many.vmdk -e 1000s
+	took "resplit of 10100 extents to 81" "$start"
+	equal 81 "$(grep -c ^RW many.vmdk)"
+	cat_extents | cmp - "$BATS_TEST_TMPDIR/all"
+	# Near a minute, in an emulated machine.
+	[ -n "${LONG-}" ] || return 0
+	start=$(date +%s%N)
+	svmdk resplit many.vmdk -e 8s --no-compare
+	took "resplit of 81 extents to 10100" "$start"
+	equal 10100 "$(grep -c ^RW many.vmdk)"
+	cat_extents | cmp - "$BATS_TEST_TMPDIR/all"
+	equal 10101 "$(find . -type f | wc -l)"
+}
+
+# Holes all but for these places: ends of extents, and what lies between.
+places=(0 1234567 2147479552 2147483648 3221225472 4294963200 4294967296 5368709120 6442446848)
+
+read_places() {
+	local place
+	for place in "${places[@]}"; do
+		dd if="$1" bs=4k count=1 skip="$place" iflag=skip_bytes status=none
+	done
+}
+
+# has_places SUM: through the driver
+has_places() {
+	svmdk attach -r large.vmdk
+	equal "$1" "$(read_places /dev/svmdk0 | sha256sum)"
+	svmdk detach /dev/svmdk0
+}
+
+@test "extents of 2 GiB are grown and split anew; with LONG=1 hashed and verified" {
+	local place start sum
+	cd /
+	clean_up
+	make_backing xfs
+	cd "$BACKING"
+	truncate -s 2G large-f00{1,2,3}.vmdk
+	write_descriptor large.vmdk 'RW 4194304 FLAT "large-f001.vmdk" 0' \
+		'RW 4194304 FLAT "large-f002.vmdk" 0' 'RW 4194304 FLAT "large-f003.vmdk" 0'
+	svmdk attach large.vmdk
+	for place in "${places[@]}"; do
+		write_disk /dev/svmdk0 "$place" 4096
+	done
+	sum=$(read_places /dev/svmdk0 | sha256sum)
+	svmdk detach /dev/svmdk0
+	start=$(date +%s%N)
+	svmdk resplit large.vmdk -e 1500M
+	took "resplit of 6 GiB, mostly holes" "$start"
+	equal "3072000 3072000 3072000 3072000 294912" "$(awk '/^RW/ { print $2 }' large.vmdk | xargs)"
+	has_places "$sum"
+	svmdk resplit large.vmdk -e 2G --low-space
+	equal "4194304 4194304 4194304" "$(awk '/^RW/ { print $2 }' large.vmdk | xargs)"
+	has_places "$sum"
+	svmdk grow large.vmdk +1G --preallocate falloc
+	svmdk grow large.vmdk +2G --preallocate falloc
+	equal "4194304 4194304 4194304 4194304 2097152" "$(awk '/^RW/ { print $2 }' large.vmdk | xargs)"
+	has_places "$sum"
+	# Minutes, in an emulated machine.
+	[ -n "${LONG-}" ] || return 0
+	start=$(date +%s%N)
+	truncate -s 2G one-f001.vmdk
+	write_descriptor one.vmdk 'RW 4194304 FLAT "one-f001.vmdk" 0'
+	svmdk manifest one.vmdk
+	took "manifest of 2 GiB" "$start"
+	start=$(date +%s%N)
+	printf x | dd of=one-f001.vmdk bs=1 seek=2147483647 conv=notrunc status=none
+	refused "modified  one-f001.vmdk" svmdk verify one.vmdk
+	took "verify of 2 GiB" "$start"
 }
