@@ -195,6 +195,56 @@ grow_online() {
 	svmdk grow c.vmdk 32M
 }
 
+# beneath TABLE: the file system is mounted anew, on device-mapper with this table
+beneath() {
+	cd /
+	umount "$BACKING"
+	remove_mappings svmdkbeneath
+	dmsetup create svmdkbeneath <<<"$1"
+	mount /dev/mapper/svmdkbeneath "$BACKING"
+	cd "$BACKING" || return
+}
+
+@test "a short extent whose end cannot be read stays as it is, and so does the rest" {
+	local bad sectors before sums disk=/job/disks/data
+	sectors=$(blockdev --getsz $disk)
+	# A block of the file system that has the end of the extent, and zeroes to come.
+	make_container c.vmdk 2048 2048 1001
+	sync -f .
+	bad=$(($(filefrag -b512 -e c-f003.vmdk | awk '$1 == "0:" { print $4 + 0 }') + 1000))
+	sums=$(sha256sum c*)
+	beneath "0 $bad linear $disk 0
+		$bad 8 error
+		$((bad + 8)) $((sectors - bad - 8)) linear $disk $((bad + 8))"
+	before=$(stat -c '%n %s' c*)
+	refused 'c-f003.vmdk: cannot write: Input/output error' svmdk grow c.vmdk 8192s
+	equal "$before" "$(stat -c '%n %s' c*)"
+	equal c.vmdk "$(find . -maxdepth 1 -name '*.vmdk*' ! -name 'c-f*' -printf '%f\n')"
+	beneath "0 $sectors linear $disk 0"
+	equal "$sums" "$(sha256sum c*)"
+	svmdk grow c.vmdk 8192s
+	equal "2048 2048 2048 2048" "$(awk '/^RW/ { print $2 }' c.vmdk | xargs)"
+}
+
+@test "a disk that fails all writes: one line, and what there was is there" {
+	local sectors sums disk=/job/disks/data
+	sectors=$(blockdev --getsz $disk)
+	make_container c.vmdk 2048 2048
+	sync -f .
+	sums=$(sha256sum c*)
+	beneath "0 $sectors flakey $disk 0 180 0"
+	dmsetup suspend svmdkbeneath
+	dmsetup load svmdkbeneath --table "0 $sectors flakey $disk 0 0 180 1 error_writes"
+	dmsetup resume svmdkbeneath
+	fails_with 1 'Input/output error|Read-only file system' svmdk grow c.vmdk 8192s
+	equal "$sums" "$(sha256sum c*)"
+	beneath "0 $sectors linear $disk 0"
+	equal "$sums" "$(sha256sum c*)"
+	svmdk grow c.vmdk 8192s
+	equal "2048 2048 2048 2048" "$(awk '/^RW/ { print $2 }' c.vmdk | xargs)"
+	equal "" "$(find . -maxdepth 1 -name '.[!.]*')"
+}
+
 @test "the file way's disk grows by the file way" {
 	local device
 	svmdk create c.vmdk 32M -e 16M
