@@ -47,6 +47,10 @@ tools: svmdk
 check:
 	@tests/vm/run check
 
+# Its kernel is built once, in a quarter of an hour.
+check-debug:
+	@tests/vm/run check-debug
+
 demo:
 	@tests/vm/run demo
 
@@ -100,7 +104,7 @@ clean: tools-clean
 	rm -f svmdk.ko svmdk.mod.c Module.symvers modules.order .Module.symvers.cmd
 	rm -rf kmod/compat/config.h kmod/compat/.probes
 
-.PHONY: all modules tools check demo bench bench-gate bench-record lint probes-unused \
-	install dkms-tree-install modules-install uninstall clean tools-install tools-uninstall \
-	tools-clean
+.PHONY: all modules tools check check-debug demo bench bench-gate bench-record lint \
+	probes-unused install dkms-tree-install modules-install uninstall clean tools-install \
+	tools-uninstall tools-clean
 .DEFAULT_GOAL := all

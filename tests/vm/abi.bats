@@ -18,10 +18,12 @@ teardown() {
 	echo 0 >/sys/module/svmdk/parameters/verify_runs
 	svmdk detach --all
 	[ "$(cat /sys/module/svmdk/refcnt)" = 0 ]
+	log_is_clean
 }
 
 teardown_file() {
 	clean_up
+	nothing_leaked
 }
 
 abi() {

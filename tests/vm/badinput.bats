@@ -17,6 +17,7 @@ setup_file() {
 
 teardown_file() {
 	clean_up
+	nothing_leaked
 }
 
 # Three extents, in the lines 8 to 10 of the descriptor.
@@ -31,6 +32,7 @@ teardown() {
 	svmdk detach --all
 	chattr -R -i "$BOX" 2>/dev/null || true
 	rm -r "$BOX"
+	log_is_clean
 }
 
 # All that could change: kinds, sizes, modes, owners, and by the two dates also

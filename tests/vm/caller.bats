@@ -18,6 +18,7 @@ setup_file() {
 
 teardown_file() {
 	clean_up
+	nothing_leaked
 }
 
 setup() {
@@ -30,6 +31,7 @@ teardown() {
 	svmdk detach --all || rmmod svmdk
 	! mountpoint -q "$ABOVE" || umount "$ABOVE"
 	rm -r "$BOX"
+	log_is_clean
 }
 
 @test "attach loads the module when it is not there" {

@@ -8,6 +8,9 @@
 # leaves nothing behind: clean_up in teardown sees to it. A mapping is called
 # svmdktest… when it lies on a disk, svmdkbeneath… when a disk lies on it.
 
+# shellcheck source=tests/vm/complaint.sh
+. "${BASH_SOURCE[0]%/*}/complaint.sh"
+
 BACKING=/mnt/backing # the file system that the extents are in
 ABOVE=/mnt/above     # the file system on the disk
 
@@ -41,6 +44,37 @@ clean_up() {
 	[ ! -e /dev/svmdk-control ] || svmdk detach --all
 	mountpoint -q "$BACKING" && umount -R "$BACKING"
 	remove_mappings svmdkbeneath
+	log_is_clean
+}
+
+# The kernel has complained of nothing since this was asked last: of nothing that
+# the test did which asks. Teardown does, by clean_up or itself.
+log_is_clean() {
+	local new
+	new=$(dmesg | tac | sed '/svmdk-guest: after /Q' | tac)
+	echo "svmdk-guest: after ${BATS_TEST_FILENAME##*/}: ${BATS_TEST_DESCRIPTION-}" >/dev/kmsg
+	! grep -E -m 1 -A 60 "$KERNEL_COMPLAINT" <<<"$new"
+}
+
+# What is left that nobody points to, on a kernel that can tell. It tells nothing
+# that is younger than five seconds.
+nothing_leaked() {
+	local kmemleak=/sys/kernel/debug/kmemleak leaks
+	[ -e "$kmemleak" ] || return 0
+	echo scan >"$kmemleak"
+	sleep 6
+	echo scan >"$kmemleak"
+	leaks=$(cat "$kmemleak")
+	echo clear >"$kmemleak"
+	[ -z "$leaks" ] || {
+		echo "$leaks"
+		return 1
+	}
+}
+
+# Of files that have none of their own.
+teardown_file() {
+	nothing_leaked
 }
 
 # remove_mappings PREFIX: device-mapper's, by how their names begin
@@ -107,7 +141,7 @@ refused() {
 
 # eventually COMMAND…: it succeeds, now or a while later
 eventually() {
-	local end=$((SECONDS + 30))
+	local end=$((SECONDS + 30 * ${PATIENCE:-1}))
 	until "$@"; do
 		((SECONDS < end)) || {
 			echo "never: $*"
@@ -122,10 +156,10 @@ thorough() {
 	[ -n "${THOROUGH-}" ]
 }
 
-# ends COMMAND…: it ends well within a minute. One that hangs in the kernel is
-# left behind, which no timeout(1) would do.
+# ends COMMAND…: it ends well within a minute (PATIENCE of them). One that hangs in
+# the kernel is left behind, which no timeout(1) would do.
 ends() {
-	local pid end=$((SECONDS + 60))
+	local pid end=$((SECONDS + 60 * ${PATIENCE:-1}))
 	"$@" &
 	pid=$!
 	while kill -0 "$pid" 2>/dev/null; do

@@ -18,7 +18,9 @@ setup_file() {
 }
 
 teardown_file() {
-	[ ! -d "$CORPUS" ] || clean_up
+	[ -d "$CORPUS" ] || return 0
+	clean_up
+	nothing_leaked
 }
 
 setup() {
@@ -35,6 +37,7 @@ teardown() {
 	rm -f /dev/sdb1 /dev/sdc[1-5] /dev/sdd /dev/disk/by-partlabel/D1_1600_1623 \
 		/tmp/testvc-pt-flat.vmdk
 	rm -rf "${BACKING:?}"/*
+	log_is_clean
 }
 
 # The table's rows: NAME|EXTENTS|SECTORS|VERDICT

@@ -17,6 +17,7 @@ setup_file() {
 
 teardown_file() {
 	clean_up
+	nothing_leaked
 }
 
 setup() {
@@ -28,6 +29,7 @@ setup() {
 teardown() {
 	svmdk detach --all
 	rm -r "$BOX"
+	log_is_clean
 }
 
 cid_of() {

@@ -45,11 +45,12 @@ in_root() {
 		LC_ALL=C.UTF-8 "$@"
 }
 
-# The suite whose root has a kernel, named as in 6.1: bookworm's own is 6.1,
-# whatever is newer comes with trixie or its backports.
+# The suite whose root has a kernel, named as in 6.1: bookworm's own is 6.1, that
+# of tests/vm/debug-kernel is built in there; whatever is newer comes with trixie or
+# its backports.
 suite_of() {
 	case $1 in
-	6.1) echo bookworm ;;
+	6.1 | debug) echo bookworm ;;
 	*) echo trixie ;;
 	esac
 }

@@ -24,6 +24,7 @@ setup_file() {
 teardown_file() {
 	umount "$copies"
 	rm "$key"
+	nothing_leaked
 }
 
 teardown() {
