@@ -30,8 +30,10 @@ count_all() {
 	for slab in /sys/kernel/slab/*/shrink; do
 		echo 1 >"$slab" 2>/dev/null || true
 	done
-	# Address space is given back late, a lot at once: not a leak.
-	awk 'NR > 2 && $1 != "vmap_area" { print $1, $2 }' /proc/slabinfo
+	# Address space is given back late, a lot at once: not a leak. What a debug
+	# kernel notes about objects comes and goes with those of everybody.
+	awk 'NR > 2 && $1 !~ /^(vmap_area|debug_objects_cache|kmemleak_.*)$/ { print $1, $2 }' \
+		/proc/slabinfo
 	awk '{ print "open files", $1 }' /proc/sys/fs/file-nr | tr ' ' - | sed 's/-\([0-9]*\)$/ \1/'
 	awk '/^(Percpu|VmallocUsed|SUnreclaim|KernelStack)/ { print $1, $2 }' /proc/meminfo
 	echo "vmallocs $(grep -cv unpurged /proc/vmallocinfo)"
