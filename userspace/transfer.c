@@ -441,6 +441,9 @@ bool transfer_settle(int fd, unsigned int *wait_ms)
 	data = lseek(fd, 0, SEEK_DATA);
 	if (data >= 0)
 		fallocate(fd, FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE, data, 1);
+	/* Of one just written, a newer XFS first wants to be done with writing it out. */
+	if (data >= 0 && !tells_its_place(fd) && syncfs(fd) == 0)
+		fallocate(fd, FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE, data, 1);
 	/* The content is the same, so the time of its last change is too. */
 	futimens(fd, (const struct timespec[]){ { .tv_nsec = UTIME_OMIT }, st.st_mtim });
 	return true;
