@@ -157,6 +157,8 @@ static ssize_t svmdk_cmd_rw(struct svmdk_cmd *cmd, int flags)
 
 	if (!write)
 		return file->f_op->read_iter(&cmd->iocb, &iter);
+	/* By this overlayfs knows what it has to let go of at the end. */
+	cmd->iocb.ki_flags |= IOCB_WRITE;
 
 	/* A file that somebody cut short must not grow again behind his back. */
 	end = cmd->iocb.ki_pos + iov_iter_count(&iter);

@@ -222,6 +222,23 @@ ends_soon() {
 	frozen_of_two file "$BACKING" "$BACKING/other"
 }
 
+@test "the file system beneath an overlay freezes after writes through the overlay" {
+	make_backing ext4 /job/disks/spare
+	mkdir "$BACKING"/{lower,upper,work,merged}
+	mount -t overlay -o "lowerdir=$BACKING/lower,upperdir=$BACKING/upper,workdir=$BACKING/work" \
+		overlay "$BACKING/merged"
+	make_container "$BACKING/merged/c.vmdk" 4096 4096
+	dev=$(svmdk attach "$BACKING/merged/c.vmdk")
+	equal "file file" "$(ways_of "$dev")"
+	write_disk "$dev" $((4096 * 512 - 32768)) 65536
+	sync "$dev"
+	cmp <(read_disk "$dev") <(read_extents "$BACKING/merged/c.vmdk")
+	svmdk detach "$dev"
+	sync -f "$BACKING"
+	freeze
+	thaw
+}
+
 # Also when nothing waits in the driver: the descriptor gets a new CID.
 @test "detach says at once that a file system is frozen, and does its work after the thaw" {
 	local io
