@@ -207,11 +207,15 @@ start_qemu_nbd() {
 	wait_for_disk "$disk"
 }
 
+end_server() {
+	kill "$(<"$1")"
+}
+
 start_nbdkit() {
 	local -a files
 	mapfile -t files < <(extents_of "$1" | cut -f1)
 	free_nbd || return
-	later stop_server "$scratch/nbdkit.pid" true
+	later stop_server "$scratch/nbdkit.pid" end_server "$scratch/nbdkit.pid"
 	(more_files && whole nbdkit --unix "$scratch/nbdkit.sock" \
 		--pidfile "$scratch/nbdkit.pid" split "${files[@]}") || return
 	later disconnect_nbd "$disk"
