@@ -26,7 +26,7 @@
  * @st: its status
  * @hash: of it
  * @wanted: the hash that the manifest has
- * @reshaped: it is whole, and of other extents than the manifest
+ * @reshaped: it is whole, and of extents that the manifest has not
  * @lock: holds the lock on the sidecar, or -1
  * @session: there is one that did not end
  * @known: the sidecar has @entry
@@ -115,8 +115,11 @@ static int check_attached(const struct lost_descriptor *d, struct svmdk_error *e
 	return error_at(err, d->path, 0);
 }
 
-/* A descriptor that can be read was not damaged into one of other extents. */
-static bool is_reshaped(const struct lost_descriptor *d, const struct manifest *m, const char *name)
+/*
+ * A descriptor that can be read was not damaged into one of more extents, or of
+ * others: it grew, or was split anew, and the copy's would lose what came with that.
+ */
+static bool is_reshaped(const struct lost_descriptor *d, const struct manifest *m)
 {
 	struct svmdk_error err;
 	struct descriptor descriptor;
@@ -127,8 +130,7 @@ static bool is_reshaped(const struct lost_descriptor *d, const struct manifest *
 		return false;
 	reshaped = descriptor_parse(&descriptor, file.bytes, file.length, &err) == 0;
 	if (reshaped) {
-		reshaped = manifest_check_shape(m, d->to.dir.fd, name, &descriptor, d->name,
-						&err) != 0;
+		reshaped = manifest_lacks_extent(m, d->to.dir.fd, &descriptor);
 		descriptor_free(&descriptor);
 	}
 	side_file_free(&file);
@@ -146,7 +148,7 @@ static int read_manifest(struct lost_descriptor *d, struct svmdk_error *err)
 		return fail(d, ENOMEM, "cannot read the manifest", err);
 	ret = manifest_read(&m, d->to.dir.fd, name, err);
 	if (!ret)
-		d->reshaped = is_reshaped(d, &m, name);
+		d->reshaped = is_reshaped(d, &m);
 	free(name);
 	if (ret && err->code == ENOENT) {
 		error_set(err, ENOENT,
@@ -212,7 +214,7 @@ static bool judge(const struct lost_descriptor *d, bool modified, const char **r
 	*reason = "missing";
 	if (d->fd < 0)
 		return true;
-	*reason = "its extents are others than those of the manifest";
+	*reason = "it has extents that the manifest does not know";
 	if (d->reshaped)
 		return false;
 	facts_of(&facts, &d->st, d->st.st_size);

@@ -156,12 +156,23 @@ static bool exists(int dirfd, const char *name)
 	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) == 0;
 }
 
-/* Sets a flag for each line that is of a file of the container; counts files without one. */
-static size_t match_lines(const struct manifest *m, int dirfd, const struct descriptor *d,
-			  const char *self, bool *matched)
+bool manifest_lacks_extent(const struct manifest *m, int dirfd, const struct descriptor *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->nr_extents; i++)
+		if (extent_has_file(&d->extents[i]) && !manifest_find(m, d->extents[i].name) &&
+		    exists(dirfd, d->extents[i].name))
+			return true;
+	return false;
+}
+
+/* Sets a flag for each line that is of a file of the container. */
+static void match_lines(const struct manifest *m, const struct descriptor *d, const char *self,
+			bool *matched)
 {
 	const struct manifest_line *line = manifest_find(m, self);
-	size_t i, without = 0;
+	size_t i;
 
 	if (line)
 		matched[line - m->list] = true;
@@ -171,10 +182,7 @@ static size_t match_lines(const struct manifest *m, int dirfd, const struct desc
 		line = manifest_find(m, d->extents[i].name);
 		if (line)
 			matched[line - m->list] = true;
-		else
-			without += exists(dirfd, d->extents[i].name);
 	}
-	return without;
 }
 
 int manifest_check_shape(const struct manifest *m, int dirfd, const char *name,
@@ -187,7 +195,8 @@ int manifest_check_shape(const struct manifest *m, int dirfd, const char *name,
 		error_errno(err, ENOMEM, "cannot read it");
 		return error_at(err, name, 0);
 	}
-	i = match_lines(m, dirfd, d, self, matched) ? 0 : m->nr;
+	match_lines(m, d, self, matched);
+	i = manifest_lacks_extent(m, dirfd, d) ? 0 : m->nr;
 	while (i < m->nr && matched[i])
 		i++;
 	free(matched);

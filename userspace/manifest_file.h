@@ -3,6 +3,7 @@
 #ifndef SVMDK_MANIFEST_FILE_H
 #define SVMDK_MANIFEST_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/stat.h>
 #include "descriptor.h"
@@ -62,6 +63,17 @@ int manifest_read(struct manifest *m, int dirfd, const char *name, struct svmdk_
  * Returns its line, or NULL.
  */
 const struct manifest_line *manifest_find(const struct manifest *m, const char *name);
+
+/**
+ * manifest_lacks_extent() - find out whether a container has more than a manifest
+ * @m: a manifest that was read
+ * @dirfd: the folder that names of extents begin in
+ * @d: the descriptor
+ *
+ * It has after a growth. An extent that is not there does not count: that is a
+ * damaged descriptor's. Returns whether one that is there has no line.
+ */
+bool manifest_lacks_extent(const struct manifest *m, int dirfd, const struct descriptor *d);
 
 /**
  * manifest_check_shape() - find out whether a manifest is of these extents at all

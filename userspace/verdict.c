@@ -84,6 +84,18 @@ static int judge_unread(struct judging *j, size_t i, const struct hash_result *r
 	return find(j, i, VERDICT_DAMAGED, r->err->text);
 }
 
+/*
+ * Of the descriptor: it names extents that are there and not in the manifest, so
+ * it grew. To put back that of a copy would lose them.
+ */
+static bool has_grown(const struct judging *j, size_t i)
+{
+	const struct container *c = j->m->c;
+
+	return i == j->m->members.nr - 1 &&
+	       manifest_lacks_extent(&j->m->manifest, c->policy.dir.fd, &c->descriptor);
+}
+
 /* Its bytes are other ones than the manifest's. */
 static int judge_different(struct judging *j, size_t i, const struct hash_result *r)
 {
@@ -102,6 +114,9 @@ static int judge_different(struct judging *j, size_t i, const struct hash_result
 		return find(j, i, VERDICT_MODIFIED,
 			    "another program wrote it: its size or mtime is not as recorded");
 	case CHANGE_UNKNOWN:
+		if (has_grown(j, i))
+			return find(j, i, VERDICT_CHANGED,
+				    "it has extents that the manifest does not know");
 		return find(j, i, VERDICT_DAMAGED,
 			    "other bytes than the manifest's, and no sidecar says why");
 	default:

@@ -50,6 +50,16 @@ no_leftovers() {
 	no_leftovers
 }
 
+# With a sidecar that is known; without one it is seen by the extents.
+@test "a descriptor that has grown since the manifest is not put back" {
+	svmdk grow c.vmdk +1M
+	rm c.vmdk.svmdk
+	cp c.vmdk grown
+	svmdk verify c.vmdk | grep -qx 'changed   c.vmdk: it has extents that the manifest does not know'
+	svmdk repair c.vmdk --from copy | grep -qx 'left      c.vmdk: it has extents .*'
+	cmp c.vmdk grown
+}
+
 @test "a copy that is damaged itself, or older, is refused" {
 	flip_bit c-f001.vmdk 99
 	flip_bit c-f002.vmdk 99
