@@ -206,6 +206,7 @@ void svmdk_extent_drop_from(struct svmdk_device *dev, u32 first)
 			svmdk_source_put(extent->source);
 		kvfree(extent->runs);
 		kfree(extent);
+		cond_resched();
 	}
 }
 
