@@ -67,8 +67,14 @@ ends_by_signal() {
 	nothing_left
 }
 
+# What takes minutes: THOROUGH=yes has it.
+needs_minutes() {
+	thorough || skip "takes minutes; THOROUGH=yes has it"
+}
+
 @test "svmdk-bench measures all ways, and leaves nothing behind" {
 	local way
+	needs_minutes
 	"$bench" "${small[@]}" --time 1 "$BACKING" >"$BATS_TEST_TMPDIR/out"
 	cat "$BATS_TEST_TMPDIR/out"
 	for way in disk plain mapped mapped-nostat file loop+dm qemu-nbd-uring qemu-nbd-native \
@@ -85,6 +91,7 @@ ends_by_signal() {
 
 @test "svmdk-bench leaves nothing behind when it is interrupted while it measures" {
 	local way
+	needs_minutes
 	for way in mapped loop+dm qemu-nbd-uring nbdkit-split; do
 		echo "$way"
 		start_bench "$way"
@@ -96,6 +103,7 @@ ends_by_signal() {
 
 @test "svmdk-bench leaves nothing behind when it is ended at any time" {
 	local way delay
+	needs_minutes
 	for way in mapped loop+dm qemu-nbd-uring nbdkit-split; do
 		for delay in 0.5 1 1.5 2.5; do
 			echo "$way, after $delay s"
