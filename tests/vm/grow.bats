@@ -212,16 +212,22 @@ beneath() {
 	make_container c.vmdk 2048 2048 1001
 	sync -f .
 	bad=$(($(filefrag -b512 -e c-f003.vmdk | awk '$1 == "0:" { print $4 + 0 }') + 1000))
-	sums=$(sha256sum c*)
+	sums=$(sha256sum c.vmdk; cat_disk c.vmdk | sha256sum)
 	beneath "0 $bad linear $disk 0
 		$bad 8 error
 		$((bad + 8)) $((sectors - bad - 8)) linear $disk $((bad + 8))"
 	before=$(stat -c '%n %s' c*)
-	refused 'c-f003.vmdk: cannot write: Input/output error' svmdk grow c.vmdk 8192s
-	equal "$before" "$(stat -c '%n %s' c*)"
-	equal c.vmdk "$(find . -maxdepth 1 -name '*.vmdk*' ! -name 'c-f*' -printf '%f\n')"
+	run svmdk grow c.vmdk 8192s
+	echo "$output"
+	equal 1 "$status"
+	grep -qE 'c-f003.vmdk: cannot (write|allocate [0-9]+ bytes): Input/output error' <<<"$output"
+	# A newer ext4 reads that block to cut off what came behind it, too.
+	if [[ $output != *'could not be cut off again'* ]]; then
+		equal "$before" "$(stat -c '%n %s' c*)"
+		equal c.vmdk "$(find . -maxdepth 1 -name '*.vmdk*' ! -name 'c-f*' -printf '%f\n')"
+	fi
 	beneath "0 $sectors linear $disk 0"
-	equal "$sums" "$(sha256sum c*)"
+	equal "$sums" "$(sha256sum c.vmdk; cat_disk c.vmdk | sha256sum)"
 	svmdk grow c.vmdk 8192s
 	equal "2048 2048 2048 2048" "$(awk '/^RW/ { print $2 }' c.vmdk | xargs)"
 }
