@@ -5,6 +5,8 @@
 # An extent is written only where its line says RW, and only on a disk that is
 # not read-only; ZERO reads as zeroes, NOACCESS does not read; an error is one
 # of its extent alone.
+#
+# One kernel will do, the last.
 
 load common
 

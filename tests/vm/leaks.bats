@@ -5,6 +5,8 @@
 # Attach and detach leave nothing behind, however often. The kernel's own
 # counts tell: of its objects by kind, of open files, of threads. ROUNDS says
 # how often (make check T=leaks ROUNDS=10000).
+#
+# One kernel will do, the last.
 
 load common
 

@@ -19,7 +19,7 @@
 
 load common
 
-CUTS=${CUTS:-2}
+CUTS=${CUTS:-1}
 SEED=${SEED:-$RANDOM}
 RANDOM=$SEED
 store=svmdkbeneath

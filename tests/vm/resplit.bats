@@ -80,8 +80,12 @@ there_and_back() {
 	local type
 	for type in ext4 xfs btrfs; do
 		enter $type
-		there_and_back
-		there_and_back --low-space
+		if thorough || [ $type != btrfs ]; then
+			there_and_back
+		fi
+		if thorough || [ $type != xfs ]; then
+			there_and_back --low-space
+		fi
 	done
 }
 

@@ -7,6 +7,8 @@
 # the same, the file system has nothing to complain of, and what QEMU reads out
 # of the container is the disk, byte for byte. Each file system has its turn on
 # the disk, and each beneath the extents.
+#
+# One kernel will do.
 
 load common
 
