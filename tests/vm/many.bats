@@ -15,6 +15,7 @@ setup() {
 }
 
 teardown() {
+	cd /
 	clean_up
 }
 
