@@ -288,7 +288,9 @@ write_generations() {
 		sync "$ABOVE/generation.new"
 		mv "$ABOVE/generation.new" "$ABOVE/generation"
 		sync -f "$ABOVE"
-		echo $number >"$BATS_TEST_TMPDIR/acknowledged"
+		# Whoever reads it finds a number at any time.
+		echo $number >"$BATS_TEST_TMPDIR/acknowledged.new"
+		mv "$BATS_TEST_TMPDIR/acknowledged.new" "$BATS_TEST_TMPDIR/acknowledged"
 	done
 }
 
