@@ -5,6 +5,8 @@
 # A container may lie on a file system on another container's disk. Then I/O
 # goes through the driver twice, each time with reserves of its own, and the
 # disk beneath stays as long as the one above is there.
+#
+# One kernel will do, the last.
 
 load common
 

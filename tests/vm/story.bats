@@ -7,6 +7,8 @@
 # attached as it is, holes and all, and works; svmdk allocate makes it one that
 # goes straight to the disk beneath. Its contents are the same throughout, for
 # QEMU too.
+#
+# One kernel will do, the last.
 
 load common
 

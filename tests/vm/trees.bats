@@ -8,7 +8,7 @@
 # of the container is the disk, byte for byte. Each file system has its turn on
 # the disk, and each beneath the extents.
 #
-# One kernel will do.
+# One kernel will do, the last.
 
 load common
 
