@@ -31,7 +31,7 @@ part() {
 
 access_is_kept() {
 	local before
-	before=$(sha256sum "$BACKING"/c-f00{2,3}.vmdk)
+	before=$(md5sum "$BACKING"/c-f00{2,3}.vmdk)
 	cmp <(part 1) "$BACKING/c-f001.vmdk"
 	cmp <(part 2) "$BACKING/c-f002.vmdk"
 	cmp <(part 3) <(head -c 1048576 /dev/zero)
@@ -50,7 +50,7 @@ access_is_kept() {
 	cmp <(part 3) <(head -c 1048576 /dev/zero)
 	cmp <(part 5) "$BACKING/c-f004.vmdk"
 	svmdk detach "$dev"
-	equal "$before" "$(sha256sum "$BACKING"/c-f00{2,3}.vmdk)"
+	equal "$before" "$(md5sum "$BACKING"/c-f00{2,3}.vmdk)"
 }
 
 @test "RDONLY, ZERO and NOACCESS are kept to, mapped" {
@@ -67,7 +67,7 @@ access_is_kept() {
 
 writes_are_refused() {
 	local before
-	before=$(sha256sum "$BACKING"/c*)
+	before=$(md5sum "$BACKING"/c*)
 	touch -d 2020-02-02 "$BACKING"/c*
 	equal 1 "$(blockdev --getro "$dev")"
 	refused "not permitted|Read-only" write_disk "$dev" 4096 4096
@@ -77,7 +77,7 @@ writes_are_refused() {
 	refused "not permitted|Read-only|error|not supported" blkdiscard -z "$dev"
 	cmp <(read_disk "$dev") <(read_extents "$BACKING/c.vmdk")
 	svmdk detach "$dev"
-	equal "$before" "$(sha256sum "$BACKING"/c*)"
+	equal "$before" "$(md5sum "$BACKING"/c*)"
 	equal "2020-02-02" "$(stat -c %y "$BACKING"/c* | cut -d' ' -f1 | uniq)"
 }
 

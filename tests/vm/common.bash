@@ -51,7 +51,8 @@ clean_up() {
 # the test did which asks. Teardown does, by clean_up or itself.
 log_is_clean() {
 	local new
-	new=$(dmesg | tac | sed '/svmdk-guest: after /Q' | tac)
+	new=$(dmesg | awk '/svmdk-guest: after / { n = 0; next } { line[n++] = $0 }
+		END { for (i = 0; i < n; i++) print line[i] }')
 	echo "svmdk-guest: after ${BATS_TEST_FILENAME##*/}: ${BATS_TEST_DESCRIPTION-}" >/dev/kmsg
 	! grep -E -m 1 -A 60 "$KERNEL_COMPLAINT" <<<"$new"
 }
@@ -97,7 +98,7 @@ of_list() {
 
 # A value that no other test has, of N bytes.
 random_bytes() {
-	head -c "$1" /dev/urandom
+	/job/programs/noise "$1"
 }
 
 # fails_with STATUS TEXT COMMAND…: it ends with STATUS, prints nothing, and

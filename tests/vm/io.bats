@@ -163,12 +163,12 @@ zeroes_leave_no_hole() {
 	make_container "$BACKING/c.vmdk" 2048 2048
 	# Attach does so, and what is allocated late would seem to be a change.
 	sync -f "$BACKING"
-	before=$(blocks; read_extents "$BACKING/c.vmdk" | sha256sum)
+	before=$(blocks; read_extents "$BACKING/c.vmdk" | md5sum)
 	for io in mapped file; do
 		dev=$(svmdk attach --io "$io" "$BACKING/c.vmdk")
 		refused "not supported" blkdiscard "$dev"
 		refused "not supported" blkdiscard -s "$dev"
-		equal "$before" "$(blocks; read_disk "$dev" | sha256sum)"
+		equal "$before" "$(blocks; read_disk "$dev" | md5sum)"
 		svmdk detach "$dev"
 	done
 }

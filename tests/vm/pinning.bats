@@ -18,7 +18,7 @@ make_disk() {
 	chmod 600 "$BACKING"/c*
 	mkswap -q "$BACKING/c-f001.vmdk" 2>/dev/null || mkswap "$BACKING/c-f001.vmdk" >/dev/null
 	random_bytes 2097152 >"$BACKING/other"
-	before=$(read_extents "$BACKING/c.vmdk" | sha256sum)
+	before=$(read_extents "$BACKING/c.vmdk" | md5sum)
 	dev=$(svmdk attach --io mapped "$BACKING/c.vmdk")
 	f=$BACKING/c-f001.vmdk
 	other=$BACKING/other
@@ -71,8 +71,8 @@ all_done() {
 
 pinned_while_attached() {
 	all_refused "$@"
-	equal "$before" "$(read_disk "$dev" | sha256sum)"
-	equal "$before" "$(read_extents "$BACKING/c.vmdk" | sha256sum)"
+	equal "$before" "$(read_disk "$dev" | md5sum)"
+	equal "$before" "$(read_extents "$BACKING/c.vmdk" | md5sum)"
 	# What harms nobody works: reading, times, names of others.
 	touch -d 2020-02-02 "$f"
 	cp "$f" "$BACKING/plain-copy"
@@ -102,7 +102,7 @@ pinned_while_attached() {
 	filefrag -v "$f" >"$BATS_TEST_TMPDIR/before"
 	xfs_fsr "$f" || true
 	filefrag -v "$f" | diff "$BATS_TEST_TMPDIR/before" -
-	equal "$before" "$(read_disk "$dev" | sha256sum)"
+	equal "$before" "$(read_disk "$dev" | md5sum)"
 }
 
 @test "a shared writable mapping of an attached extent is refused" {

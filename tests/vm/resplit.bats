@@ -116,11 +116,11 @@ there_and_back() {
 		sync .
 		# Less room than the container has.
 		fallocate -l $(($(stat -f -c '%a * %S' .) - (24 << 20))) fill
-		before=$(sha256sum <disk-f001.vmdk)
+		before=$(md5sum <disk-f001.vmdk)
 		svmdk resplit disk.vmdk -e 4M --dry-run | grep -q '^Space needed: 0B '
 		svmdk resplit disk.vmdk -e 4M
 		equal 10 "$(sizes disk.vmdk | wc -w)"
-		equal "$before" "$(cat disk-2-f*.vmdk | sha256sum)"
+		equal "$before" "$(cat disk-2-f*.vmdk | md5sum)"
 	done
 }
 
