@@ -2,15 +2,29 @@
 /*
  * Copyright (C) 2026 the svmdk authors
  *
- * So many bytes that nobody has seen before, at thirty times the speed of
- * /dev/urandom in a guest without hardware of its own. They are to be unlike any
- * others, not to be secret: xorshift64, seeded by the kernel.
+ * So many bytes (K and M are understood) that nobody has seen before, at thirty
+ * times the speed of /dev/urandom in a guest without hardware of its own. They are
+ * to be unlike any others, not to be secret: xorshift64, seeded by the kernel.
  */
 #include <sys/random.h>
 
 #include "raw.h"
 
 static uint64_t block[8192];
+
+static uint64_t bytes(const char *text)
+{
+	char *end;
+	uint64_t number = strtoull(text, &end, 10);
+
+	if (*end == 'K')
+		return number << 10;
+	if (*end == 'M')
+		return number << 20;
+	if (*end)
+		FAIL("not a number of bytes: %s", text);
+	return number;
+}
 
 int main(int argc, char **argv)
 {
@@ -19,7 +33,7 @@ int main(int argc, char **argv)
 	size_t length, at, i;
 
 	CHECK(argc == 2);
-	left = strtoull(argv[1], NULL, 10);
+	left = bytes(argv[1]);
 	/* All zeroes would stay so. */
 	do {
 		CHECK(getrandom(&state, sizeof(state), 0) == sizeof(state));
