@@ -438,8 +438,10 @@ static int check_extents(struct parser *p)
 	const struct descriptor *d = p->d;
 	const struct extent *data = NULL;
 	const struct extent *e;
+	size_t i;
 
-	for (e = d->extents; e < d->extents + d->nr_extents; e++) {
+	for (i = 0; i < d->nr_extents; i++) {
+		e = &d->extents[i];
 		if (e->type == EXTENT_VMFSRDM || e->type == EXTENT_VMFSRAW) {
 			error_set(
 				p->err, ENOTSUP,

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "extent_line.h"
 #include "size.h"
@@ -119,6 +120,9 @@ static int parse_name(struct extent *e, struct scan *s, struct svmdk_error *err)
 		return -1;
 	if (!name.length)
 		return error_set(err, EINVAL, "the extent's file name is empty");
+	/* Of control characters the only one that a line may have. */
+	if (memchr(name.at, '\t', name.length))
+		return error_set(err, EINVAL, "there is a tab in the extent's file name");
 	e->name = piece_copy(&name);
 	if (!e->name)
 		return error_errno(err, ENOMEM, "cannot read the descriptor");

@@ -403,8 +403,9 @@ static int clear_file(struct recovery *r, const char *name, struct svmdk_error *
 	if (stat_name(r->c, name, &folder, &base, &st, err))
 		return err->code == ENOENT ? 0 : -1;
 	ranges = ranges_of(r, &st, &nr);
-	if (!S_ISREG(st.st_mode)) {
-		/* Not what was made. */
+	if (!S_ISREG(st.st_mode) ||
+	    (st.st_dev == r->c->st.st_dev && st.st_ino == r->c->st.st_ino)) {
+		/* Not what was made; nor is the descriptor, which names itself nowhere. */
 	} else if (nr) {
 		ret = trim(r, name, &st, ranges, nr, err);
 	} else if (unlinkat(folder, base, 0) == 0) {

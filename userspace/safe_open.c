@@ -391,7 +391,7 @@ int safe_open_folder(const struct open_policy *policy, const char *name, int *fd
 	last = cut_base(path);
 	allowed = find_allowed(policy, path, &rest);
 	*fd = -1;
-	if (!*last || name[strlen(name) - 1] == '/') {
+	if (!*name || !*last || name[strlen(name) - 1] == '/') {
 		errno = EISDIR;
 	} else if (path_below(path, policy->dir.path)) {
 		rest = path_below(path, policy->dir.path);

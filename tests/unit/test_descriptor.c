@@ -216,6 +216,7 @@ static void refuses(void **state)
 		{ KEYS "RW 1 FLAT \"a\" 0 b c d\n", 6, "after the end of the extent: d" },
 		{ KEYS "RW 1 FLAT \"a\x1b[2J\" 0\n", 6, "control character, byte 0x1b" },
 		{ KEYS "RW 1 FLAT \"a\rb\" 0\n", 6, "control character, byte 0x0d" },
+		{ KEYS "RW 1 FLAT \"a\tb\" 0\n", 6, "a tab in the extent's file name" },
 		{ KEYS "what is this\n" ONE, 6, "unknown line: what is this" },
 		{ KEYS "a b=c\n" ONE, 6, "unknown line" },
 		{ KEYS "iofilters=\"x\"\n" ONE, 6, "unknown key iofilters" },

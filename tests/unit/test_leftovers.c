@@ -289,6 +289,25 @@ static void refuses_to_leave_the_folder(void **state)
 	assert_true(exists("other"));
 }
 
+/* Names that svmdk would write in no list. */
+static void removes_neither_descriptor_nor_folder(void **state)
+{
+	static const char *const names[] = { "c.vmdk", "sub", "sub/../c.vmdk" };
+	size_t length;
+	char *text;
+
+	begin(*state, names, 3);
+	assert_int_equal(recover(*state).removed, 0);
+	assert_true(exists("c.vmdk") && exists("sub/c"));
+
+	begin(*state, names, 0);
+	text = scratch_read(LIST, &length);
+	strcpy(text + length - strlen("end\n"), "file \nend\n");
+	scratch_file(LIST, text, 0);
+	free(text);
+	refuses(*state, EISDIR, "extent ");
+}
+
 static void refuses_another_users_list(void **state)
 {
 	static const char *const names[] = { "other" };
@@ -318,6 +337,7 @@ int main(void)
 		TEST(refuses_a_newer_list),
 		TEST(refuses_what_is_no_list),
 		TEST(refuses_to_leave_the_folder),
+		TEST(removes_neither_descriptor_nor_folder),
 		TEST(refuses_another_users_list),
 	};
 

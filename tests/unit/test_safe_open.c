@@ -275,6 +275,24 @@ static void follows_udev_links(void **state)
 	assert_int_equal(unlink(link), 0);
 }
 
+static void finds_no_folder_of_no_name(void **state)
+{
+	static const char *const names[] = { "", ".", "sub/", "/", ".." };
+	const struct fixture *f = *state;
+	struct svmdk_error err;
+	char *base, *name;
+	size_t i;
+	int fd;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		/* Of its own, so that a sanitizer sees what is read before it. */
+		name = strdup(names[i]);
+		assert_int_equal(safe_open_folder(&f->policy, name, &fd, &base, &err), -1);
+		assert_true(err.code == EISDIR || (*name == '.' && err.code == EXDEV));
+		free(name);
+	}
+}
+
 static void says_what_keeps_it_closed(void **state)
 {
 	const struct fixture *f = *state;
@@ -307,6 +325,7 @@ int main(void)
 		TEST(allows_by_name),
 		TEST(refuses_character_devices_in_dev),
 		TEST(follows_udev_links),
+		TEST(finds_no_folder_of_no_name),
 		TEST(says_what_keeps_it_closed),
 	};
 
