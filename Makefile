@@ -51,6 +51,10 @@ check:
 check-debug:
 	@tests/vm/run check-debug
 
+# Any bytes as what others may write; FUZZ_SECONDS= or FUZZ_RUNS= for how long.
+fuzz:
+	@tests/vm/run fuzz
+
 demo:
 	@tests/vm/run demo
 
@@ -98,13 +102,13 @@ uninstall: tools-uninstall
 	rm -f '$(DESTDIR)$(MODDIR)'/updates/svmdk.ko*
 	$(if $(DESTDIR),,depmod -a '$(KVER)')
 
-clean: tools-clean
+clean: tools-clean fuzz-clean
 	find . -path ./.git -prune -o -type f \( -name '*.o' -o -name '*.mod' -o -name '.*.cmd' \
 		-o -name '*.o.d' \) -exec rm -f {} +
 	rm -f svmdk.ko svmdk.mod.c Module.symvers modules.order .Module.symvers.cmd
 	rm -rf kmod/compat/config.h kmod/compat/.probes
 
-.PHONY: all modules tools check check-debug demo bench bench-gate bench-record lint \
+.PHONY: all modules tools check check-debug fuzz demo bench bench-gate bench-record lint \
 	probes-unused install dkms-tree-install modules-install uninstall clean tools-install \
 	tools-uninstall tools-clean
 .DEFAULT_GOAL := all

@@ -80,3 +80,5 @@ tools-uninstall:
 
 -include $(TOOL_OBJS:.o=.d) $(TOOL_OBJS:.o=.asan.d)
 -include $(UNIT_TESTS:=.d) $(UNIT_TESTS:=.asan.d)
+
+-include tests/fuzz/fuzz.mk
