@@ -272,7 +272,7 @@ void svmdk_file_submit(struct svmdk_device *dev, struct svmdk_extent *extent, st
 	/* A worker that waited for the thaw would soon keep all others from their work. */
 	if (write && !svmdk_backing_begin_bio(extent->backing, bio))
 		return;
-	cmd = svmdk_pool_alloc(&dev->cmds, bio->bi_opf & REQ_NOWAIT ? GFP_NOWAIT : GFP_NOIO);
+	cmd = svmdk_pool_alloc(&dev->cmds, bio->bi_opf);
 	if (unlikely(!cmd)) {
 		if (write)
 			svmdk_backing_end_write(extent->backing);

@@ -33,8 +33,7 @@
  * @bdev: the disk or partition that it was sent to
  * @start_time: of accounting, in jiffies
  * @sector: in the disk
- * @source: in the extent's source, where its cached pages may lie
- * @sectors: its length
+ * @bytes: its length
  * @accounted: accounting was begun
  * @work: for what must sleep
  *
@@ -49,8 +48,7 @@ struct svmdk_hook {
 	struct block_device *bdev;
 	unsigned long start_time;
 	u64 sector;
-	u64 source;
-	u32 sectors;
+	u32 bytes;
 	bool accounted;
 	struct work_struct work;
 };
@@ -75,10 +73,12 @@ static void svmdk_hook_finish(struct svmdk_hook *hook)
 {
 	struct bio *bio = hook->bio;
 
-	trace_svmdk_complete(hook->bdev, hook->extent->number, bio_op(bio), hook->sector,
-			     hook->sectors, bio->bi_status);
-	if (hook->accounted)
-		bdev_end_io_acct(hook->bdev, bio_op(bio), hook->sectors, hook->start_time);
+	if (trace_svmdk_complete_enabled())
+		trace_svmdk_complete(hook->bdev, hook->extent->number, bio_op(bio), hook->sector,
+				     hook->bytes >> SECTOR_SHIFT, bio->bi_status);
+	if (likely(hook->accounted))
+		bdev_end_io_acct(hook->bdev, bio_op(bio), hook->bytes >> SECTOR_SHIFT,
+				 hook->start_time);
 	bio->bi_end_io = hook->end_io;
 	bio->bi_private = hook->private;
 	svmdk_pool_free(&hook->extent->source->dev->hooks, hook);
@@ -99,15 +99,17 @@ static inline struct address_space *svmdk_hook_mapping(const struct svmdk_hook *
 	return hook->extent->source->file->f_mapping;
 }
 
-/* First and last byte in the source. */
+/* First and last byte in the source, where its cached pages may lie. */
 static inline loff_t svmdk_hook_start(const struct svmdk_hook *hook)
 {
-	return hook->source << SECTOR_SHIFT;
+	const struct svmdk_extent *extent = hook->extent;
+
+	return (extent->offset + (hook->sector - extent->start)) << SECTOR_SHIFT;
 }
 
 static inline loff_t svmdk_hook_end(const struct svmdk_hook *hook)
 {
-	return ((hook->source + hook->sectors) << SECTOR_SHIFT) - 1;
+	return svmdk_hook_start(hook) + hook->bytes - 1;
 }
 
 static void svmdk_hook_invalidate_work(struct work_struct *work)
@@ -162,13 +164,13 @@ static void svmdk_read_end_io(struct bio *bio)
 }
 
 /* Returns false when the bio may not wait for memory; it is completed then. */
-static bool svmdk_hook_bio(struct bio *bio, struct svmdk_extent *extent, bool account)
+static bool svmdk_hook_bio(struct svmdk_device *dev, struct svmdk_extent *extent, struct bio *bio,
+			   bool account)
 {
 	u64 sector = bio->bi_iter.bi_sector;
 	struct svmdk_hook *hook;
 
-	hook = svmdk_pool_alloc(&extent->source->dev->hooks,
-				bio->bi_opf & REQ_NOWAIT ? GFP_NOWAIT : GFP_NOIO);
+	hook = svmdk_pool_alloc(&dev->hooks, bio->bi_opf);
 	if (unlikely(!hook)) {
 		bio_wouldblock_error(bio);
 		return false;
@@ -179,8 +181,7 @@ static bool svmdk_hook_bio(struct bio *bio, struct svmdk_extent *extent, bool ac
 	hook->extent = extent;
 	hook->bdev = bio->bi_bdev;
 	hook->sector = sector;
-	hook->source = extent->offset + (sector - extent->start);
-	hook->sectors = bio_sectors(bio);
+	hook->bytes = bio->bi_iter.bi_size;
 	hook->accounted = account;
 	if (account)
 		hook->start_time = bio_start_io_acct(bio);
@@ -229,7 +230,7 @@ static void svmdk_map_bio(struct svmdk_device *dev, struct svmdk_extent *extent,
 		svmdk_extent_mark_written(extent);
 	}
 	if (write || account || trace_svmdk_complete_enabled()) {
-		if (!svmdk_hook_bio(bio, extent, account)) {
+		if (!svmdk_hook_bio(dev, extent, bio, account)) {
 			if (write)
 				svmdk_backing_end_write(backing);
 			return;
@@ -240,7 +241,8 @@ static void svmdk_map_bio(struct svmdk_device *dev, struct svmdk_extent *extent,
 	/* The disk beneath is to count its bytes as well. */
 	bio_clear_flag(bio, BIO_CGROUP_ACCT);
 	bio->bi_iter.bi_sector = target;
-	trace_block_bio_remap(bio, disk_devt(dev->disk), sector);
+	if (trace_block_bio_remap_enabled())
+		trace_block_bio_remap(bio, disk_devt(dev->disk), sector);
 	submit_bio_noacct(bio);
 }
 
@@ -278,10 +280,11 @@ void svmdk_submit_data(struct svmdk_device *dev, struct bio *bio)
 	struct svmdk_extent *extent;
 	u64 source, left;
 
-	rcu_read_lock();
-	table = rcu_dereference(dev->table);
+	/* Shorter than rcu_read_lock() where that is a call, and as good: nothing waits here. */
+	rcu_read_lock_sched();
+	table = rcu_dereference_sched(dev->table);
 	if (unlikely(sector >= table->sectors)) {
-		rcu_read_unlock();
+		rcu_read_unlock_sched();
 		bio_io_error(bio);
 		return;
 	}
@@ -289,7 +292,7 @@ void svmdk_submit_data(struct svmdk_device *dev, struct bio *bio)
 	extent = segment->extent;
 	source = segment->source + (sector - segment->start);
 	left = segment[1].start - sector;
-	rcu_read_unlock();
+	rcu_read_unlock_sched();
 
 	if (bio_sectors(bio) > left) {
 		if (op_is_write(bio_op(bio)) && extent->backing &&
@@ -306,10 +309,11 @@ void svmdk_submit_data(struct svmdk_device *dev, struct bio *bio)
 		svmdk_bio_fail(bio, SVMDK_STS_READ_ONLY);
 		return;
 	}
-	switch (extent->way) {
-	case SVMDK_WAY_MAPPED:
+	if (likely(extent->way == SVMDK_WAY_MAPPED)) {
 		svmdk_map_bio(dev, extent, bio, source);
 		return;
+	}
+	switch (extent->way) {
 	case SVMDK_WAY_FILE:
 		svmdk_file_submit(dev, extent, bio, source);
 		return;

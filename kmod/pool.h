@@ -5,6 +5,7 @@
 #ifndef _SVMDK_POOL_H
 #define _SVMDK_POOL_H
 
+#include <linux/blk_types.h>
 #include <linux/mempool.h>
 #include <linux/percpu.h>
 
@@ -27,18 +28,20 @@ int svmdk_pool_init(struct svmdk_pool *pool, int reserved, struct kmem_cache *ca
 void svmdk_pool_exit(struct svmdk_pool *pool);
 
 /**
- * svmdk_pool_alloc - take an object
+ * svmdk_pool_alloc - take an object for a bio
  * @pool: the pool
- * @gfp: GFP_NOIO, which waits until there is one, or GFP_NOWAIT
+ * @opf: the bio's; with REQ_NOWAIT it does not wait until there is one
  *
- * Context: any that @gfp allows. Returns NULL with GFP_NOWAIT alone. It is not
- * cleared.
+ * Context: process; may sleep without REQ_NOWAIT. Returns NULL with it alone. The
+ * object is not cleared.
  */
-static inline void *svmdk_pool_alloc(struct svmdk_pool *pool, gfp_t gfp)
+static inline void *svmdk_pool_alloc(struct svmdk_pool *pool, blk_opf_t opf)
 {
 	void *object = this_cpu_xchg(*pool->spare, NULL);
 
-	return likely(object) ? object : mempool_alloc(&pool->reserve, gfp);
+	if (likely(object))
+		return object;
+	return mempool_alloc(&pool->reserve, opf & REQ_NOWAIT ? GFP_NOWAIT : GFP_NOIO);
 }
 
 /**
