@@ -81,9 +81,9 @@ static void scribble(struct caller *caller)
 static void do_call(struct caller *caller, uint64_t number)
 {
 	static void (*const calls[])(struct caller *) = {
-		do_create,   do_create,	  do_add,      do_add,	   do_add,    do_add,
-		do_set_runs, do_set_runs, do_set_runs, do_commit,  do_commit, do_commit,
-		do_detach,   do_status,	  do_extents,  do_version, do_other,  scribble,
+		do_whole,  do_whole,   do_whole,    do_whole,	 do_create, do_create, do_add,
+		do_add,	   do_add,     do_set_runs, do_set_runs, do_commit, do_commit, do_detach,
+		do_status, do_extents, do_version,  do_other,	 scribble,
 	};
 
 	caller->c.state = number;

@@ -114,12 +114,14 @@ struct world {
  * @c: its chances
  * @reached: what its calls did
  * @grows: for each control file, whether a growth was begun on it; a guess, too
+ * @bound: 1 + the control file that all calls go to, or 0
  */
 struct caller {
 	struct world *w;
 	struct chance c;
 	struct reached reached;
 	bool grows[NR_CONTROLS];
+	uint32_t bound;
 };
 
 static inline uint64_t odd_number(struct chance *c)
@@ -274,7 +276,7 @@ static inline int hand_over(struct caller *caller, int control, unsigned long re
 
 static inline uint32_t some_control(struct caller *caller)
 {
-	return below(&caller->c, NR_CONTROLS);
+	return caller->bound ? caller->bound - 1 : below(&caller->c, NR_CONTROLS);
 }
 
 static inline uint32_t some_index(struct caller *caller)
@@ -457,6 +459,20 @@ static inline void do_commit(struct caller *caller)
 		caller->reached.grown++;
 	else
 		caller->reached.disks++;
+}
+
+/* All of a disk, or of a growth, one after the other: that is how to get far. */
+static inline void do_whole(struct caller *caller)
+{
+	uint32_t n;
+
+	caller->bound = 1 + below(&caller->c, NR_CONTROLS);
+	do_create(caller);
+	do_add(caller);
+	for (n = 0; n < 3; n++)
+		do_set_runs(caller);
+	do_commit(caller);
+	caller->bound = 0;
 }
 
 static inline void do_detach(struct caller *caller)
