@@ -11,7 +11,7 @@
 load common
 
 # Of the swaps one falls between any two steps of svmdk sooner or later.
-rounds=${FUZZ_ROUNDS:-6}
+rounds=${FUZZ_ROUNDS:-2}
 
 setup_file() {
 	make_backing ext4
