@@ -55,6 +55,10 @@ check-debug:
 fuzz:
 	@tests/vm/run fuzz
 
+# Hours, when TRIAL_SECONDS asks for it.
+check-trials:
+	@tests/vm/run check-trials
+
 demo:
 	@tests/vm/run demo
 
@@ -108,7 +112,8 @@ clean: tools-clean fuzz-clean
 	rm -f svmdk.ko svmdk.mod.c Module.symvers modules.order .Module.symvers.cmd
 	rm -rf kmod/compat/config.h kmod/compat/.probes
 
-.PHONY: all modules tools check check-debug fuzz demo bench bench-gate bench-record lint \
+.PHONY: all modules tools check check-debug check-trials fuzz demo bench bench-gate \
+	bench-record lint \
 	probes-unused install dkms-tree-install modules-install uninstall clean tools-install \
 	tools-uninstall tools-clean
 .DEFAULT_GOAL := all
