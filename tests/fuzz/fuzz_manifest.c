@@ -17,11 +17,12 @@ static void check_sorted(const struct manifest *m)
 
 static void check_written_again(const struct manifest *m)
 {
+	const struct stat like = { 0 };
 	struct svmdk_error err;
 	struct manifest again;
 	size_t i;
 
-	HOLDS(manifest_write(m, -1, "m", NULL, &err) == 0);
+	HOLDS(manifest_write(m, -1, "m", &like, &err) == 0);
 	side_file_give_replaced();
 	if (manifest_read(&again, -1, "m", &err)) {
 		fprintf(stderr, "%u: %s\n", err.line, err.text);

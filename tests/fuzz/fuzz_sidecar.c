@@ -30,12 +30,13 @@ static void check_same(const struct sidecar_entry *a, const struct sidecar_entry
 
 static void check_written_again(const struct sidecar *s)
 {
+	const struct stat like = { 0 };
 	struct svmdk_error err;
 	struct sidecar again;
 	int fd = -1;
 	size_t i;
 
-	HOLDS(sidecar_write(s, -1, "s", NULL, &fd, &err) == 0 && fd >= 0);
+	HOLDS(sidecar_write(s, -1, "s", &like, &fd, &err) == 0 && fd >= 0);
 	close(fd);
 	side_file_give_replaced();
 	if (sidecar_read(&again, -1, "s", &err)) {

@@ -165,7 +165,7 @@ static int end_disk(int control, uint32_t index)
 static int attach_and_detach(void)
 {
 	int control = open_control(), err;
-	struct svmdk_ioc_commit end;
+	struct svmdk_ioc_commit end = { 0 };
 
 	armed = true;
 	err = create(control, -1);
@@ -212,7 +212,7 @@ static uint64_t sectors_of(int control, uint32_t index)
 static int grow(void)
 {
 	int control = open_control(), growing = open_control(), fd, err;
-	struct svmdk_ioc_commit end, grown;
+	struct svmdk_ioc_commit end = { 0 }, grown = { 0 };
 
 	WANT(0, create(control, -1));
 	WANT(0, add_file(control, "one", way));
@@ -281,7 +281,7 @@ static void io(void)
 {
 	int control = open_control(), fd;
 	unsigned int before = faults;
-	struct svmdk_ioc_commit end;
+	struct svmdk_ioc_commit end = { 0 };
 
 	WANT(0, create(control, -1));
 	WANT(0, add_both(control, 0));
