@@ -86,7 +86,7 @@ write_generations() {
 		sync -f "$ABOVE"
 		echo $number >"$ABOVE/b.new" && sync "$ABOVE/b.new" && mv "$ABOVE/b.new" "$ABOVE/b"
 		sync -f "$ABOVE"
-		random_bytes 300k >"$ABOVE/data$((number % 10))"
+		random_bytes 300K >"$ABOVE/data$((number % 10))"
 	done
 }
 
