@@ -2,7 +2,7 @@
 /*
  * Copyright (C) 2026 the svmdk authors
  *
- * So many bytes (K and M are understood) that nobody has seen before, at thirty
+ * So many bytes (k, K and M are understood) that nobody has seen before, at thirty
  * times the speed of /dev/urandom in a guest without hardware of its own. They are
  * to be unlike any others, not to be secret: xorshift64, seeded by the kernel.
  */
@@ -17,7 +17,7 @@ static uint64_t bytes(const char *text)
 	char *end;
 	uint64_t number = strtoull(text, &end, 10);
 
-	if (*end == 'K')
+	if (*end == 'K' || *end == 'k')
 		return number << 10;
 	if (*end == 'M')
 		return number << 20;
