@@ -102,12 +102,13 @@ static int svmdk_device_remove(struct svmdk_device *dev, u8 *dirty, size_t dirty
 	svmdk_flush_teardown(dev);
 	status = svmdk_flush(dev, true);
 	if (status)
-		pr_err("%s: the last flush failed: what was written may not be on stable storage\n",
-		       dev->disk->disk_name);
+		pr_err("%s: the last flush failed with %d: what was written may not be on stable storage\n",
+		       dev->disk->disk_name, blk_status_to_errno(status));
 	if (dirty_bytes)
 		svmdk_device_fill_dirty(dev, dirty, dirty_bytes);
 	svmdk_device_release(dev);
-	return blk_status_to_errno(status);
+	/* Not EAGAIN or EBUSY, for instance, which say that the disk is still there. */
+	return status ? -EIO : 0;
 }
 
 static void svmdk_device_remove_work(struct work_struct *work)

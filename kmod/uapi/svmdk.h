@@ -329,8 +329,7 @@ struct svmdk_ioc_commit {
  * is on stable storage, mtimes are set, and every file is released. Errors:
  * ENODEV; EBUSY; EAGAIN, it is not in use, but a file system is frozen that was
  * written, or that has the descriptor of a disk that could be: the disk stays until
- * it is thawed; EIO and its kin, a last flush failed: the disk is gone all the same;
- * EINTR.
+ * it is thawed; EIO, a last flush failed: the disk is gone all the same; EINTR.
  */
 struct svmdk_ioc_detach {
 	__u32 size;
