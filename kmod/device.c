@@ -260,8 +260,12 @@ struct svmdk_device *svmdk_device_create(const struct svmdk_ioc_create *arg)
 	err = svmdk_device_reserve_index(dev, arg->index);
 	if (err)
 		goto err_fput;
-	/* In the path of memory reclaim: swap and writeback go through it. */
-	dev->wq = alloc_workqueue("svmdk%u", WQ_MEM_RECLAIM | WQ_UNBOUND, 0, dev->index);
+	/*
+	 * In the path of memory reclaim: swap and writeback go through it. Of each
+	 * processor's own, for what it does is short, or waits: a worker that has yet to
+	 * finish takes what came meanwhile, and no other is woken for it.
+	 */
+	dev->wq = alloc_workqueue("svmdk%u", WQ_MEM_RECLAIM | WQ_PERCPU, 0, dev->index);
 	if (!dev->wq) {
 		err = -ENOMEM;
 		goto err_index;

@@ -14,6 +14,7 @@
 #include <linux/fs.h>
 #include <linux/mempool.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #ifndef SVMDK_HAVE_BVEC_ITER_HAS_BI_OFFSET
 #define bi_offset bi_bvec_done
@@ -57,6 +58,10 @@ static inline bool mempool_is_saturated(mempool_t *pool)
 {
 	return READ_ONCE(pool->curr_nr) >= pool->min_nr;
 }
+#endif
+
+#ifndef SVMDK_HAVE_WQ_PERCPU_EXISTS
+#define WQ_PERCPU 0
 #endif
 
 #include "block_ops.h"
