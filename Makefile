@@ -59,6 +59,13 @@ fuzz:
 check-trials:
 	@tests/vm/run check-trials
 
+# Power cuts: of a disk beneath, by its log, and of running guests. Hours.
+check-replay:
+	@tests/vm/run check-replay
+
+check-kills:
+	@tests/vm/run check-kills
+
 demo:
 	@tests/vm/run demo
 
@@ -112,8 +119,7 @@ clean: tools-clean fuzz-clean
 	rm -f svmdk.ko svmdk.mod.c Module.symvers modules.order .Module.symvers.cmd
 	rm -rf kmod/compat/config.h kmod/compat/.probes
 
-.PHONY: all modules tools check check-debug check-trials fuzz demo bench bench-gate \
-	bench-record lint \
-	probes-unused install dkms-tree-install modules-install uninstall clean tools-install \
-	tools-uninstall tools-clean
+.PHONY: all modules tools check check-debug check-trials check-replay check-kills fuzz demo \
+	bench bench-gate bench-record lint probes-unused install dkms-tree-install \
+	modules-install uninstall clean tools-install tools-uninstall tools-clean fuzz-clean
 .DEFAULT_GOAL := all
