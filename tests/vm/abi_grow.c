@@ -13,19 +13,6 @@
 
 #define ROUNDS 200
 
-static int begin_growth(int control, int index)
-{
-	struct svmdk_ioc_create arg = {
-		.size = sizeof(arg),
-		.abi = SVMDK_ABI_VERSION,
-		.flags = SVMDK_CREATE_GROW,
-		.index = index,
-		.descriptor_fd = -1,
-	};
-
-	return call(control, SVMDK_IOC_CREATE, &arg);
-}
-
 static int commit_with(int control, int descriptor, struct svmdk_ioc_commit *answer)
 {
 	*answer = (struct svmdk_ioc_commit){
@@ -34,14 +21,6 @@ static int commit_with(int control, int descriptor, struct svmdk_ioc_commit *ans
 		.descriptor_fd = descriptor,
 	};
 	return call(control, SVMDK_IOC_COMMIT, answer);
-}
-
-static uint64_t sectors_of(int control, uint32_t index)
-{
-	struct svmdk_ioc_status arg = { .size = sizeof(arg), .index = index };
-
-	WANT(0, call(control, SVMDK_IOC_STATUS, &arg));
-	return arg.sectors;
 }
 
 static uint32_t make_disk(int control)

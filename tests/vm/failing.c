@@ -188,27 +188,6 @@ static int attach_and_detach(void)
 	return err;
 }
 
-static int begin_growth(int control, uint32_t index)
-{
-	struct svmdk_ioc_create arg = {
-		.size = sizeof(arg),
-		.abi = SVMDK_ABI_VERSION,
-		.flags = SVMDK_CREATE_GROW,
-		.index = index,
-		.descriptor_fd = -1,
-	};
-
-	return call(control, SVMDK_IOC_CREATE, &arg);
-}
-
-static uint64_t sectors_of(int control, uint32_t index)
-{
-	struct svmdk_ioc_status arg = { .size = sizeof(arg), .index = index };
-
-	WANT(0, call(control, SVMDK_IOC_STATUS, &arg));
-	return arg.sectors;
-}
-
 static int grow(void)
 {
 	int control = open_control(), growing = open_control(), fd, err;

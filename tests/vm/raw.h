@@ -111,6 +111,19 @@ static inline int create(int control, int index)
 	return ret;
 }
 
+static inline int begin_growth(int control, int index)
+{
+	struct svmdk_ioc_create arg = {
+		.size = sizeof(arg),
+		.abi = SVMDK_ABI_VERSION,
+		.flags = SVMDK_CREATE_GROW,
+		.index = index,
+		.descriptor_fd = -1,
+	};
+
+	return call(control, SVMDK_IOC_CREATE, &arg);
+}
+
 static inline int add_batch(int control, struct svmdk_new_extent *extents, uint32_t nr,
 			    struct svmdk_ioc_add_extents *answer)
 {
@@ -228,6 +241,14 @@ static inline int status(int control, uint32_t index, uint32_t flags)
 	struct svmdk_ioc_status arg = { .size = sizeof(arg), .index = index, .flags = flags };
 
 	return call(control, SVMDK_IOC_STATUS, &arg);
+}
+
+static inline uint64_t sectors_of(int control, uint32_t index)
+{
+	struct svmdk_ioc_status arg = { .size = sizeof(arg), .index = index };
+
+	WANT(0, call(control, SVMDK_IOC_STATUS, &arg));
+	return arg.sectors;
 }
 
 /*
