@@ -57,6 +57,17 @@ log_is_clean() {
 	! grep -E -m 1 -A 60 "$KERNEL_COMPLAINT" <<<"$new"
 }
 
+# is_clean TYPE DEVICE: a file system that is not mounted, by its own checker, which
+# changes nothing
+is_clean() {
+	case $1 in
+	ext4) e2fsck -fn "$2" ;;
+	xfs) xfs_repair -n "$2" ;;
+	btrfs) btrfs check --readonly "$2" ;;
+	*) return 1 ;;
+	esac
+}
+
 # What is left that nobody points to, on a kernel that can tell. It tells nothing
 # that is younger than five seconds.
 nothing_leaked() {

@@ -46,15 +46,6 @@ mount_one() {
 	mount -t "$1" "$2" "$3"
 }
 
-# is_clean TYPE DEVICE: by its own checker, which changes nothing
-is_clean() {
-	case $1 in
-	ext4) quietly e2fsck -fn "$2" ;;
-	xfs) quietly xfs_repair -n "$2" ;;
-	btrfs) quietly btrfs check "$2" ;;
-	esac
-}
-
 # make_box DEVICE: what is on it anew, with an empty container, which is not attached.
 # On a bare disk the extents divide blocks of 4 KiB; a file system's would be half
 # written when the power fails, which is nothing that it allows for.
@@ -132,7 +123,7 @@ has_rounds() {
 	writers check "$@"
 	if [ "$on_it" != raw ]; then
 		umount "$ABOVE"
-		is_clean "$on_it" "$device"
+		quietly is_clean "$on_it" "$device"
 	fi
 	svmdk detach "$device"
 }
@@ -150,5 +141,5 @@ survived() {
 	((!when)) || misses_no_change
 	cd /
 	umount "$BACKING"
-	is_clean "$beneath" "$on"
+	quietly is_clean "$beneath" "$on"
 }

@@ -64,21 +64,9 @@ verified() {
 	verified xfs mapped
 }
 
-check_above() {
-	case $1 in
-	ext4) e2fsck -fn "$dev" ;;
-	xfs) xfs_repair -n "$dev" ;;
-	btrfs) btrfs check --readonly "$dev" ;;
-	esac
-}
-
 check_beneath() {
 	eventually umount "$BACKING"
-	case $1 in
-	ext4) e2fsck -fn /job/disks/data ;;
-	xfs) xfs_repair -n /job/disks/data ;;
-	btrfs) btrfs check --readonly /job/disks/data ;;
-	esac
+	is_clean "$1" /job/disks/data
 }
 
 # stressed BENEATH WAY ABOVE: the stressors of files and of disks, then both checkers
@@ -101,7 +89,7 @@ stressed() {
 	}
 	refused 'not supported' fstrim "$ABOVE"
 	umount "$ABOVE"
-	check_above "$3"
+	is_clean "$3" "$dev"
 	cmp <(read_disk "$dev") <(read_extents "$BACKING/c.vmdk")
 	svmdk detach "$dev"
 	check_beneath "$1"

@@ -99,10 +99,7 @@ make_above() {
 
 above_is_consistent() {
 	umount "$ABOVE"
-	case $1 in
-	ext4) e2fsck -fn "$dev" ;;
-	btrfs) btrfs check "$dev" >/dev/null ;;
-	esac
+	is_clean "$1" "$dev"
 	svmdk detach "$dev"
 }
 

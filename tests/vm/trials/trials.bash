@@ -109,11 +109,8 @@ mount_bad_again() {
 # By its own checker; of ext4 after what the log and the superblock say is put right.
 bad_is_consistent() {
 	eventually umount "$BAD"
-	case $bad_type in
-	ext4) e2fsck -fp "$bad_device" || { [ $? = 1 ] && e2fsck -fn "$bad_device"; } ;;
-	xfs) xfs_repair -n "$bad_device" >/dev/null ;;
-	btrfs) btrfs check "$bad_device" >/dev/null ;;
-	esac
+	[ "$bad_type" != ext4 ] || e2fsck -fp "$bad_device" || [ $? = 1 ]
+	is_clean "$bad_type" "$bad_device"
 }
 
 # The task and its I/O; killed with I/O on its way, it ends when that does.
