@@ -83,7 +83,7 @@ failing() {
 workers_fail() {
 	local kind task
 	for task in /proc/[0-9]*; do
-		if [[ $(readlink "$task/exe" 2>/dev/null) = '' && $(cat "$task/comm") = kworker/u* ]]; then
+		if [[ $(readlink "$task/exe" 2>/dev/null) = '' && $(cat "$task/comm") = kworker/* ]]; then
 			echo 1 2>/dev/null >"$task/make-it-fail" || true
 		fi
 	done
