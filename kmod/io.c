@@ -167,7 +167,6 @@ static void svmdk_read_end_io(struct bio *bio)
 static bool svmdk_hook_bio(struct svmdk_device *dev, struct svmdk_extent *extent, struct bio *bio,
 			   bool account)
 {
-	u64 sector = bio->bi_iter.bi_sector;
 	struct svmdk_hook *hook;
 
 	hook = svmdk_pool_alloc(&dev->hooks, bio->bi_opf);
@@ -180,7 +179,7 @@ static bool svmdk_hook_bio(struct svmdk_device *dev, struct svmdk_extent *extent
 	hook->private = bio->bi_private;
 	hook->extent = extent;
 	hook->bdev = bio->bi_bdev;
-	hook->sector = sector;
+	hook->sector = bio->bi_iter.bi_sector;
 	hook->bytes = bio->bi_iter.bi_size;
 	hook->accounted = account;
 	if (account)
