@@ -115,6 +115,18 @@ static bool svmdk_grow_fits(const struct svmdk_device *dev, const struct queue_l
 	       ((lim->features & BLK_FEAT_NOWAIT) || !bdev_nowait(bdev));
 }
 
+/* A disk that polls goes on to, but for what was added where that cannot be done. */
+static void svmdk_grow_unpoll(struct svmdk_device *growth, const struct queue_limits *lim)
+{
+	struct svmdk_extent *extent;
+	unsigned long i;
+
+	if ((lim->features & BLK_FEAT_POLL) || !queue_polls(growth->grows->disk->queue))
+		return;
+	xa_for_each(&growth->extents, i, extent)
+		extent->unpolled = true;
+}
+
 /* Decides what can be decided without the disk. */
 static int svmdk_grow_settle(struct svmdk_device *growth, struct svmdk_ioc_commit *arg)
 {
@@ -212,6 +224,7 @@ static int svmdk_grow_live(struct svmdk_device *growth, struct file **descriptor
 		arg->major = MAJOR(disk_devt(dev->disk));
 		arg->minor = MINOR(disk_devt(dev->disk));
 		arg->sectors = growth->sectors;
+		svmdk_grow_unpoll(growth, &lim);
 		old = svmdk_grow_fits(dev, &lim) ? svmdk_grow_switch(growth, descriptor) :
 						   ERR_PTR(-EOPNOTSUPP);
 	}

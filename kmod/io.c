@@ -297,16 +297,23 @@ void svmdk_submit_data(struct svmdk_device *dev, struct bio *bio)
 		if (op_is_write(bio_op(bio)) && extent->backing &&
 		    svmdk_backing_delays(extent->backing, bio))
 			return;
+		/* Whoever polls waits for one part, and nobody would poll the other. */
+		bio_clear_polled(bio);
 		bio = bio_submit_split_bioset(bio, left, &dev->split_bios);
 		if (!bio)
 			return;
 	}
 	trace_svmdk_submit(bio, extent->number, extent->way, source);
 
-	/* For a disk that is read-only as a whole, the block layer only warns. */
-	if (unlikely(extent->read_only) && op_is_write(bio_op(bio))) {
-		svmdk_bio_fail(bio, SVMDK_STS_READ_ONLY);
-		return;
+	/* One test for what is rare. */
+	if (unlikely(extent->read_only || extent->unpolled)) {
+		/* For a disk that is read-only as a whole, the block layer only warns. */
+		if (extent->read_only && op_is_write(bio_op(bio))) {
+			svmdk_bio_fail(bio, SVMDK_STS_READ_ONLY);
+			return;
+		}
+		if (extent->unpolled)
+			bio_clear_polled(bio);
 	}
 	if (likely(extent->way == SVMDK_WAY_MAPPED)) {
 		svmdk_map_bio(dev, extent, bio, source);

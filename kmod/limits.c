@@ -33,6 +33,7 @@ static void svmdk_limits_of_file(struct queue_limits *lim, const struct svmdk_ex
 		lim->features |= BLK_FEAT_STABLE_WRITES;
 	if (backing->rotational)
 		lim->features |= BLK_FEAT_ROTATIONAL;
+	lim->features &= ~BLK_FEAT_POLL;
 	if (extent->direct) {
 		lim->logical_block_size = max(lim->logical_block_size, backing->logical_block);
 		lim->dma_alignment = max(lim->dma_alignment, backing->dma_alignment);
@@ -46,7 +47,8 @@ static void svmdk_limits_of_file(struct queue_limits *lim, const struct svmdk_ex
  *
  * A write cache is announced always: a flush is also what brings mtimes up to
  * date, and it costs nothing where nothing is dirty. Discard is not: on a flat
- * disk there is nothing to give back, and a hole could not be mapped.
+ * disk there is nothing to give back, and a hole could not be mapped. Polling is
+ * where every extent is mapped to what polls: a bio sent there is polled there.
  *
  * Context: may sleep.
  */
@@ -58,6 +60,8 @@ void svmdk_device_limits(struct svmdk_device *dev, struct queue_limits *lim)
 
 	blk_set_stacking_limits(lim);
 	lim->features = BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA | BLK_FEAT_NOWAIT | BLK_FEAT_IO_STAT;
+	if (dev->nr_mapped)
+		lim->features |= BLK_FEAT_POLL;
 
 	list_for_each_entry(backing, &dev->backings, list)
 		if (backing->mapped)

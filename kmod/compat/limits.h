@@ -17,6 +17,7 @@
 #define BLK_FEAT_IO_STAT	(1U << 4)
 #define BLK_FEAT_STABLE_WRITES	(1U << 5)
 #define BLK_FEAT_NOWAIT		(1U << 7)
+#define BLK_FEAT_POLL		(1U << 9)
 /* clang-format on */
 
 /* Begins as the kernel's own; its members go by their own names. */
@@ -44,6 +45,8 @@ static inline void queue_limits_stack_bdev(struct compat_queue_limits *lim,
 		lim->features |= BLK_FEAT_STABLE_WRITES;
 	if (!bdev_nowait(bdev))
 		lim->features &= ~BLK_FEAT_NOWAIT;
+	if (!test_bit(QUEUE_FLAG_POLL, &bdev_get_queue(bdev)->queue_flags))
+		lim->features &= ~BLK_FEAT_POLL;
 }
 
 static inline void compat_apply_features(struct request_queue *q, unsigned int features)
@@ -57,6 +60,8 @@ static inline void compat_apply_features(struct request_queue *q, unsigned int f
 		blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, q);
 	if (features & BLK_FEAT_NOWAIT)
 		blk_queue_flag_set(QUEUE_FLAG_NOWAIT, q);
+	if (features & BLK_FEAT_POLL)
+		blk_queue_flag_set(QUEUE_FLAG_POLL, q);
 }
 
 static inline struct gendisk *compat_alloc_disk(struct gendisk *disk,
@@ -81,6 +86,15 @@ static inline struct gendisk *compat_blk_alloc_disk(const struct compat_queue_li
 #define queue_limits compat_queue_limits
 
 #endif
+
+static inline bool queue_polls(struct request_queue *q)
+{
+#ifdef SVMDK_HAVE_QUEUE_LIMITS_HAVE_FEATURES
+	return q->limits.features & BLK_FEAT_POLL;
+#else
+	return test_bit(QUEUE_FLAG_POLL, &q->queue_flags);
+#endif
+}
 
 /* That writing zeroes may unmap is for the disk beneath to say, not for us. */
 static inline void queue_limits_no_unmap(struct queue_limits *lim)

@@ -1,0 +1,111 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0
+# Copyright (C) 2026 the svmdk authors
+#
+# Who polls for the end of an I/O (io_uring with IOPOLL) polls the disk beneath, where
+# that can be done. A request on a polled queue of null_blk completes when it is polled
+# for, and never else.
+
+load common
+
+nulls=/sys/kernel/config/nullb
+tracing=/sys/kernel/tracing
+
+setup() {
+	modprobe null_blk nr_devices=0
+	mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
+	make_null one
+	make_backing ext4 "$null"
+	cd "$BACKING" || return
+}
+
+teardown() {
+	local name
+	cd /
+	[ ! -d "$tracing/events/kprobes" ] || echo 0 >"$tracing/events/kprobes/enable"
+	echo >"$tracing/kprobe_events"
+	clean_up
+	for name in one two; do
+		[ ! -d $nulls/$name ] || rmdir $nulls/$name
+	done
+	modprobe -r null_blk
+}
+
+# make_null NAME: a disk in memory with a queue for polling; its node is in $null
+make_null() {
+	mkdir "$nulls/$1"
+	echo 64 >"$nulls/$1/size"
+	echo 1 >"$nulls/$1/memory_backed"
+	echo 1 >"$nulls/$1/power"
+	null=/dev/nullb$(cat "$nulls/$1/index")
+	# Newer kernels name it as the folder.
+	[ -b "$null" ] || null=/dev/$1
+	eventually [ -b "$null" ]
+}
+
+polls() {
+	cat "/sys/block/$(disk_name "$1")/queue/io_poll"
+}
+
+# Written and read again with what fio can tell from anything else. Linux 6.1 tries
+# for ever what null_blk itself would cut, from 128 KiB on.
+verify_polled() {
+	ends fio --name=polled --filename="$1" --ioengine=io_uring --hipri --direct=1 \
+		--iodepth=8 --rw=randwrite --bsrange=4k-64k --size=100% --verify=crc32c \
+		--verify_fatal=1 "${@:2}"
+}
+
+# count_polls COMMAND…: it succeeds; how often null_blk was polled meanwhile, in $hits
+count_polls() {
+	echo 'p:kprobes/svmdktest null_poll' >"$tracing/kprobe_events"
+	echo 1 >"$tracing/events/kprobes/enable"
+	"$@"
+	hits=$(awk '$1 == "svmdktest" { print $2 }' "$tracing/kprobe_profile")
+	echo "$hits polls"
+}
+
+@test "I/O is polled where all extents are mapped to disks that poll" {
+	local dev hits
+	make_container c.vmdk 16384 16376 8
+	dev=$(svmdk attach c.vmdk)
+	equal 1 "$(polls "$dev")"
+	count_polls verify_polled "$dev"
+	((hits > 0))
+	cmp <(read_disk "$dev") <(read_extents c.vmdk)
+	svmdk detach "$dev"
+	dev=$(svmdk attach --io file c.vmdk)
+	equal 0 "$(polls "$dev")"
+	svmdk detach "$dev"
+}
+
+# One of its halves would be on a queue that nobody polls.
+@test "what is cut at the border of two disks is left to their interrupts" {
+	local dev
+	make_null two
+	mkdir sub
+	mkfs.ext4 -q "$null"
+	mount "$null" sub
+	make_container c.vmdk 8188 8188
+	mv c-f002.vmdk sub/c-f002.vmdk
+	sed -i 's,"c-f002,"sub/c-f002,' c.vmdk
+	dev=$(svmdk attach c.vmdk)
+	equal "mapped mapped" "$(ways_of "$dev")"
+	equal 1 "$(polls "$dev")"
+	verify_polled "$dev" --bs=64k
+	cmp <(read_disk "$dev") <(cat c-f001.vmdk sub/c-f002.vmdk)
+	svmdk detach "$dev"
+}
+
+@test "a disk that polls goes on to when it grows by what cannot be polled" {
+	local dev
+	make_container c.vmdk 16384 16384
+	dev=$(svmdk attach c.vmdk)
+	# Its data is journalled, and goes the file way.
+	chattr +j .
+	svmdk grow "$dev" 24M
+	equal "mapped mapped file" "$(ways_of "$dev" | xargs)"
+	equal 1 "$(polls "$dev")"
+	verify_polled "$dev"
+	cmp <(read_disk "$dev") <(read_extents c.vmdk)
+	svmdk detach "$dev"
+}
