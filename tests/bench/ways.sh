@@ -235,6 +235,8 @@ disconnect_nbd() {
 #   buffered  through it, from cold; what was written is flushed in the time
 #   fua       direct, each write with FUA (O_DSYNC)
 #   fsync     direct, with an fsync after each write
+#   uring     direct, by io_uring
+#   polled    the same, polled for instead of interrupted
 load() {
 	local json=$1 mode=$6 status=0
 	local -a options=(--name=svmdk --filename="$2" --rw="$3" --bs="$4" --iodepth="$5"
@@ -245,6 +247,8 @@ load() {
 	buffered) options+=(--ioengine=psync --direct=0 --time_based=0 --end_fsync=1) ;;
 	fua) options+=(--sync=dsync) ;;
 	fsync) options+=(--fsync=1) ;;
+	uring) options+=(--ioengine=io_uring) ;;
+	polled) options+=(--ioengine=io_uring --hipri) ;;
 	esac
 	# In the background, for bash hears no signal while it waits for a command in
 	# the foreground.
