@@ -23,7 +23,7 @@ trials=(
 	'xfs mapped raw' 'btrfs file ext4 nocow' 'ext4 mapped xfs' 'xfs file btrfs'
 	'btrfs file raw nocow' 'ext4 mapped raw'
 )
-longest=8000 # ms from when it begins to write until it is killed
+longest=8000 # ms from the first round that it acknowledges until it is killed
 
 # The settings of trial number $1 that the guest reads, into its job at $2.
 tell_trial() {
@@ -33,23 +33,26 @@ tell_trial() {
 	echo "acknowledged=(${acknowledged[$1]-})" >>"$2/t$1.settings"
 }
 
+# From its first round on, so that each guest that is killed was writing.
+kill_later() {
+	[[ -z $writing ]] || return 0
+	writing=yes
+	(
+		sleep "$((delay / 1000)).$(printf %03d $((delay % 1000)))"
+		# Taken away by a QEMU that ends by itself.
+		[[ ! -e $work/qemu.pid ]] || kill -KILL "$(<"$work/qemu.pid")"
+	) &
+}
+
 # One line of what the guest of trial $1 says.
 hear() {
 	local word number=$1 writer round
 	local -a latest
 	read -r word writer round <<<"$2"
 	case $word in
-	writing)
-		writing=yes
-		((${#acknowledged[number]} > 0)) || acknowledged[number]='0 0 0'
-		(
-			sleep "$((delay / 1000)).$(printf %03d $((delay % 1000)))"
-			# Taken away by a QEMU that ends by itself.
-			[[ ! -e $work/qemu.pid ]] || kill -KILL "$(<"$work/qemu.pid")"
-		) &
-		;;
 	acknowledged)
-		read -ra latest <<<"${acknowledged[number]}"
+		kill_later
+		read -ra latest <<<"${acknowledged[number]:-0 0 0}"
 		latest[writer - 1]=$round
 		acknowledged[number]=${latest[*]}
 		;;
