@@ -79,6 +79,10 @@ bench-gate:
 bench-record:
 	@tests/bench/run record
 
+# In which functions they are that the driver adds.
+profile:
+	@tests/bench/run profile
+
 lint:
 	@KVER='$(KVER)' KDIR='$(KDIR)' tests/lint
 
@@ -120,6 +124,6 @@ clean: tools-clean fuzz-clean
 	rm -rf kmod/compat/config.h kmod/compat/.probes
 
 .PHONY: all modules tools check check-debug check-trials check-replay check-kills fuzz demo \
-	bench bench-gate bench-record lint probes-unused install dkms-tree-install \
+	bench bench-gate bench-record profile lint probes-unused install dkms-tree-install \
 	modules-install uninstall clean tools-install tools-uninstall tools-clean fuzz-clean
 .DEFAULT_GOAL := all

@@ -215,6 +215,8 @@ start_nbdkit() {
 	local -a files
 	mapfile -t files < <(extents_of "$1" | cut -f1)
 	free_nbd || return
+	# It leaves its socket behind.
+	rm -f "$scratch/nbdkit.sock"
 	later stop_server "$scratch/nbdkit.pid" end_server "$scratch/nbdkit.pid"
 	(more_files && whole nbdkit --unix "$scratch/nbdkit.sock" \
 		--pidfile "$scratch/nbdkit.pid" split "${files[@]}") || return
@@ -228,6 +230,16 @@ start_nbdkit() {
 
 disconnect_nbd() {
 	(($(<"/sys/block/${1#/dev/}/size") == 0)) || whole nbd-client -d "$1" >/dev/null
+}
+
+# watch KERNEL-NAME…: have udev watch these disks for who writes them, as it does any but
+# those that it takes for toys. A read of one that is watched takes longer.
+watch() {
+	local IFS='|'
+	mkdir -p /run/udev/rules.d
+	echo "SUBSYSTEM==\"block\", KERNEL==\"$*\", OPTIONS+=\"watch\"" \
+		>/run/udev/rules.d/61-svmdk-bench.rules
+	udevadm control --reload
 }
 
 # load JSON FILE RW BS QD MODE JOBS SECONDS SIZE [OPTION…]: one run of fio. MODE:
