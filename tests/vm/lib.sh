@@ -45,12 +45,12 @@ in_root() {
 		LC_ALL=C.UTF-8 "$@"
 }
 
-# The suite whose root has a kernel, named as in 6.1: bookworm's own is 6.1, that
-# of tests/vm/debug-kernel is built in there; whatever is newer comes with trixie or
+# The suite whose root has a kernel, named as in 6.1: bookworm's own is 6.1, those
+# of tests/vm/debug-kernel are built in there; whatever is newer comes with trixie or
 # its backports.
 suite_of() {
 	case $1 in
-	6.1 | debug) echo bookworm ;;
+	6.1 | debug | kcsan) echo bookworm ;;
 	*) echo trixie ;;
 	esac
 }
