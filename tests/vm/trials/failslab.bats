@@ -3,15 +3,16 @@
 # Copyright (C) 2026 the svmdk authors
 #
 # No memory. Each allocation of attach, detach, growth and I/O fails once, in turn
-# (failing.c); then some of those that the driver's workers and the tool's calls make.
-# What fails, fails cleanly: nothing is left behind, nothing wrong is read, and it can
-# be done again. Only a kernel made for it can have allocations fail: the one of
-# make check-trials K=debug.
+# (failing.c); then some of those that anybody makes for the driver, its workers too, and
+# of those that the tool's calls make. What fails, fails cleanly: nothing is left behind,
+# nothing wrong is read, and it can be done again. Only a kernel made for it can have
+# allocations fail: the one of make check-trials K=debug.
 
 load ../common
 load trials
 
 debugfs=/sys/kernel/debug
+many=1000000 # faults, more than there will be
 
 setup() {
 	[ -e $debugfs/failslab ] || skip "this kernel cannot have allocations fail; K=debug can"
@@ -24,7 +25,7 @@ setup() {
 	echo N >$debugfs/fail_page_alloc/ignore-gfp-highmem
 	echo 0 >$debugfs/fail_page_alloc/min-order
 	for kind in failslab fail_page_alloc fail_make_request fail_usercopy; do
-		[ ! -e $debugfs/$kind ] || echo 1 >$debugfs/$kind/verbose
+		[ ! -e $debugfs/$kind ] || echo 1 >"$debugfs/$kind/verbose"
 	done
 	beneath=$(disk_name /job/disks/data)
 }
@@ -34,17 +35,15 @@ teardown() {
 	no_more_faults
 	echo 0 >"/sys/block/$beneath/make-it-fail"
 	[ -z "${worker-}" ] || kill -KILL "$worker" 2>/dev/null || true
+	[ -z "${tracer-}" ] || kill -KILL "$pid" "$tracer" 2>/dev/null || true
 	clean_up
 	modprobe -r svmdk
 }
 
 no_more_faults() {
-	local kind task
-	for kind in failslab fail_page_alloc; do
-		echo 0 >$debugfs/$kind/probability
-	done
-	for task in /proc/[0-9]*/make-it-fail; do
-		echo 0 2>/dev/null >"$task" || true
+	local kind
+	for kind in failslab fail_page_alloc fail_make_request; do
+		echo 0 >"$debugfs/$kind/probability"
 	done
 }
 
@@ -79,70 +78,95 @@ failing() {
 	echo 0 >"/sys/block/$beneath/make-it-fail"
 }
 
-# workers_fail PERCENT: of the allocations of all that work for the kernel
-workers_fail() {
-	local kind task
-	for task in /proc/[0-9]*; do
-		if [[ $(readlink "$task/exe" 2>/dev/null) = '' && $(cat "$task/comm") = kworker/* ]]; then
-			echo 1 2>/dev/null >"$task/make-it-fail" || true
-		fi
-	done
-	for kind in failslab fail_page_alloc; do
-		echo Y >$debugfs/$kind/task-filter
-		echo -1 >$debugfs/$kind/times
-		echo 1 >$debugfs/$kind/interval
-		echo "$1" >$debugfs/$kind/probability
+# fail_for_driver PERCENT KIND…: of what is asked for with the driver's code among the
+# callers, in whichever task
+fail_for_driver() {
+	local percent=$1 kind size begin
+	shift
+	read -r _ size _ _ _ begin _ < <(grep '^svmdk ' /proc/modules)
+	for kind; do
+		echo 32 >"$debugfs/$kind/stacktrace-depth"
+		echo "$begin" >"$debugfs/$kind/require-start"
+		printf '0x%x' $((begin + size)) >"$debugfs/$kind/require-end"
+		echo 1 >"$debugfs/$kind/interval"
+		echo $many >"$debugfs/$kind/times"
+		echo "$percent" >"$debugfs/$kind/probability"
 	done
 }
 
-@test "workers that get no memory fail I/O, and make nothing wrong" {
-	local way end
-	for way in mapped file; do
-		mount_bad ext4 /job/disks/spare
-		make_parts $way
-		# shellcheck disable=SC2154 # set by make_parts
-		/job/programs/ledger "$ledger" work "$dev" 0 $((3 * PART)) 600 \
-			>"$BATS_TEST_TMPDIR/work" 3>&- &
-		worker=$!
-		end=$((SECONDS + TRIAL_SECONDS / 2))
-		while ((SECONDS < end)); do
-			workers_fail 5
-			sleep 1
-		done
-		no_more_faults
-		kill -0 "$worker"
-		kill -KILL "$worker"
-		wait "$worker" || true
-		worker=
-		equal '' "$(cat "$BATS_TEST_TMPDIR/work")"
-		succeeds check,write,flush,check
-		goes_away
-		comes_back $way check
-		umount "$BAD"
+# have_failed COUNT KIND…: so many, since fail_for_driver
+have_failed() {
+	local wanted=$1 kind left
+	shift
+	faults=0
+	for kind; do
+		read -r left <"$debugfs/$kind/times"
+		faults=$((faults + many - left))
 	done
+	((faults >= wanted))
+}
+
+# work_while_failing WAY PERCENT COUNT KIND…: what works on three extents sees errors,
+# and nothing wrong; afterwards all is well
+work_while_failing() {
+	local way=$1 percent=$2 wanted=$3
+	shift 3
+	mount_bad ext4 /job/disks/spare
+	echo 1 >"/sys/block/$(disk_name /job/disks/spare)/make-it-fail"
+	make_parts "$way"
+	begin_work "0 $((3 * PART))"
+	fail_for_driver "$percent" "$@"
+	eventually have_failed "$wanted" "$@"
+	no_more_faults
+	have_failed "$wanted" "$@"
+	echo "# $way: $* failed $faults times" >&3
+	is_working
+	end_work
+	succeeds check,write,flush,check
+	goes_away
+	comes_back "$way" check
+	echo 0 >"/sys/block/$(disk_name /job/disks/spare)/make-it-fail"
+	umount "$BAD"
+}
+
+@test "where the driver gets no memory, I/O to mapped extents is done or fails, and nothing is wrong" {
+	work_while_failing mapped 20 100 failslab fail_page_alloc
+}
+
+@test "where the driver gets no memory, I/O by file is done or fails, and nothing is wrong" {
+	work_while_failing file 5 100 failslab fail_page_alloc
+}
+
+@test "requests for the driver that fail are errors of that I/O alone" {
+	work_while_failing file 5 100 fail_make_request
 }
 
 # stopped_at_ioctl COMMAND…: it waits in its first call to the driver; $pid, $tracer
 stopped_at_ioctl() {
 	: >"$BATS_TEST_TMPDIR/trace"
-	strace -qq -o "$BATS_TEST_TMPDIR/trace" -e trace=ioctl \
+	strace -qq -o "$BATS_TEST_TMPDIR/trace" -e trace=ioctl,write \
 		-e inject=ioctl:signal=STOP:when=1 "$@" >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
 	tracer=$!
 	eventually grep -q 'stopped by SIGSTOP' "$BATS_TEST_TMPDIR/trace"
-	read -r pid <"/proc/$tracer/task/$tracer/children"
+	pid=$(pgrep -P "$tracer")
 }
 
 # fails_at NUMBER COMMAND…: what it asks the kernel for the so-manieth time from there
-# on; it copes, or says so, but does not crash
+# on; it copes, or says so (unless that is what fails), but does not crash
 fails_at() {
-	local number=$1 pid tracer status=0
+	local number=$1 status=0
 	shift
 	stopped_at_ioctl "$@"
 	echo "$number" >"/proc/$pid/fail-nth"
 	kill -CONT "$pid"
 	wait "$tracer" || status=$?
+	tracer=
 	cat "$BATS_TEST_TMPDIR/said"
-	[ $status = 0 ] || { [ $status = 1 ] && grep -q '^svmdk: ' "$BATS_TEST_TMPDIR/said"; }
+	[ $status = 0 ] || {
+		[ $status = 1 ]
+		grep -q '^svmdk: ' "$BATS_TEST_TMPDIR/said" ||
+			grep -q '^write(2, .* EFAULT' "$BATS_TEST_TMPDIR/trace"
+	}
 }
 
 @test "attach, grow and detach that the kernel has no memory for say so, and can be done again" {
