@@ -66,6 +66,10 @@ check-replay:
 check-kills:
 	@tests/vm/run check-kills
 
+# Which lines and branches of kmod/ and userspace/ the tests reach. Hours.
+coverage:
+	@tests/vm/run coverage
+
 demo:
 	@tests/vm/run demo
 
@@ -123,7 +127,7 @@ clean: tools-clean fuzz-clean
 	rm -f svmdk.ko svmdk.mod.c Module.symvers modules.order .Module.symvers.cmd
 	rm -rf kmod/compat/config.h kmod/compat/.probes
 
-.PHONY: all modules tools check check-debug check-trials check-replay check-kills fuzz demo \
-	bench bench-gate bench-record profile lint probes-unused install dkms-tree-install \
+.PHONY: all modules tools check check-debug check-trials check-replay check-kills coverage fuzz \
+	demo bench bench-gate bench-record profile lint probes-unused install dkms-tree-install \
 	modules-install uninstall clean tools-install tools-uninstall tools-clean fuzz-clean
 .DEFAULT_GOAL := all
