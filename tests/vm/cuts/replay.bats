@@ -112,6 +112,7 @@ sample() {
 # trial BENEATH WAY ABOVE [nocow]
 trial() {
 	local beneath=$1 way=$2 on_it=$3 nocow=${4-} device sampled=() from to acknowledged done=0 i
+	trap - DEBUG # with it bats looks at each command, which takes longer than most of them
 	make_disks
 	live_through
 	sample
