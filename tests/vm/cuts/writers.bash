@@ -57,7 +57,7 @@ make_box() {
 	if [ "$on_it" = raw ]; then
 		svmdk create c.vmdk 12M -e 8191s
 	else
-		svmdk create c.vmdk 40M -e 10M
+		svmdk create c.vmdk 24M -e 6M
 		device=$(svmdk attach c.vmdk)
 		make_above "$device"
 		svmdk detach "$device"
