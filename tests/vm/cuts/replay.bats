@@ -109,11 +109,20 @@ sample() {
 	done
 }
 
+# unwatched COMMAND…: bats looks at each command before bash does it, which takes
+# longer than most of them, and knows which one failed. Here it is told afterwards.
+unwatched() {
+	(
+		trap - DEBUG
+		trap 'echo "failed: $BASH_COMMAND (in ${FUNCNAME[*]})"' ERR
+		"$@"
+	)
+}
+
 # shellcheck disable=SC2034 # writers.bash uses them
 # trial BENEATH WAY ABOVE [nocow]
 trial() {
 	local beneath=$1 way=$2 on_it=$3 nocow=${4-} device sampled=() from to acknowledged done=0 i
-	trap - DEBUG # with it bats looks at each command, which takes longer than most of them
 	make_disks
 	live_through
 	sample
@@ -123,7 +132,7 @@ trial() {
 		/job/programs/replay make $log $safe $after "$done" "$from" "$to" "$RANDOM"
 		done=$from
 		# shellcheck disable=SC2086 # one of each writer
-		survived $after $acknowledged
+		unwatched survived $after $acknowledged
 		made=$((made + 1))
 	done
 }
