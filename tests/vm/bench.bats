@@ -80,7 +80,7 @@ needs_minutes() {
 	for way in disk plain mapped mapped-nostat file loop+dm qemu-nbd-uring qemu-nbd-native \
 		nbdkit-split; do
 		# Seven figures, and that of IOPS is above nothing.
-		grep -qE "^$way +[1-9][0-9]* +([0-9]+\.[0-9] +){6}%$" "$BATS_TEST_TMPDIR/out" || {
+		grep -qE "^${way/+/\\+} +[1-9][0-9]* +([0-9]+\.[0-9] +){6}%$" "$BATS_TEST_TMPDIR/out" || {
 			echo "no figures of $way"
 			return 1
 		}
