@@ -38,6 +38,7 @@ struct named_range {
 /**
  * struct recovery - a list that is followed
  * @c: the container
+ * @list: the list itself
  * @named: all that the descriptor names, sorted
  * @nr: number of these
  * @unsynced: folder from which something was removed since its last fsync, or -1
@@ -45,6 +46,7 @@ struct named_range {
  */
 struct recovery {
 	const struct container *c;
+	struct stat list;
 	struct named_range *named;
 	size_t nr;
 	int unsynced;
@@ -341,6 +343,11 @@ static bool named_whole(const struct stat *st, const struct named_range *ranges,
 	return i == nr && (uint64_t)st->st_size <= at << SECTOR_SHIFT;
 }
 
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
 static int trim(struct recovery *r, const char *name, const struct stat *seen,
 		const struct named_range *ranges, size_t nr, struct svmdk_error *err)
 {
@@ -351,7 +358,7 @@ static int trim(struct recovery *r, const char *name, const struct stat *seen,
 		return 0;
 	if (safe_open(&r->c->policy, name, O_RDWR, &fd, &st, err))
 		return -1;
-	if (st.st_dev != seen->st_dev || st.st_ino != seen->st_ino)
+	if (!is_same_file(&st, seen))
 		ret = error_set(err, ESTALE, "extent %s was replaced meanwhile", name);
 	else if (trim_file(fd, st.st_size, ranges, nr))
 		ret = error_errno(err, errno, "extent %s: cannot give back what is left over",
@@ -382,13 +389,19 @@ static int note_removal(struct recovery *r, int folder)
 
 	r->found.removed++;
 	if (r->unsynced >= 0 && fstat(folder, &now) == 0 && fstat(r->unsynced, &before) == 0 &&
-	    now.st_dev == before.st_dev && now.st_ino == before.st_ino) {
+	    is_same_file(&now, &before)) {
 		close(folder);
 		return 0;
 	}
 	ret = sync_removals(r);
 	r->unsynced = folder;
 	return ret;
+}
+
+/* What was made is no folder, nor the descriptor or this list, which names neither. */
+static bool may_be_made(const struct recovery *r, const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && !is_same_file(st, &r->c->st) && !is_same_file(st, &r->list);
 }
 
 /* Takes care of one file of the list. */
@@ -403,9 +416,8 @@ static int clear_file(struct recovery *r, const char *name, struct svmdk_error *
 	if (stat_name(r->c, name, &folder, &base, &st, err))
 		return err->code == ENOENT ? 0 : -1;
 	ranges = ranges_of(r, &st, &nr);
-	if (!S_ISREG(st.st_mode) ||
-	    (st.st_dev == r->c->st.st_dev && st.st_ino == r->c->st.st_ino)) {
-		/* Not what was made; nor is the descriptor, which names itself nowhere. */
+	if (!may_be_made(r, &st)) {
+		/* It stays. */
 	} else if (nr) {
 		ret = trim(r, name, &st, ranges, nr, err);
 	} else if (unlinkat(folder, base, 0) == 0) {
@@ -457,7 +469,7 @@ static int follow_list(struct recovery *r, int fd, const char *name, struct svmd
 	char *text = read_list(fd, &length);
 	int ret = 0;
 
-	if (!text || self_line(fd, self)) {
+	if (!text || fstat(fd, &r->list) || self_line(fd, self)) {
 		ret = fail(err, text ? errno : ENOMEM, name, "cannot read the list of leftovers");
 	} else if (!is_complete(text, length)) {
 		/* Killed while it was written, before anything was made. */

@@ -308,6 +308,14 @@ static void removes_neither_descriptor_nor_folder(void **state)
 	refuses(*state, EISDIR, "extent ");
 }
 
+static void keeps_a_list_that_names_itself_to_its_end(void **state)
+{
+	static const char *const names[] = { LIST, "../svmdk-nothing" };
+
+	begin(*state, names, 2);
+	refuses(*state, EXDEV, "extent ");
+}
+
 static void refuses_another_users_list(void **state)
 {
 	static const char *const names[] = { "other" };
@@ -338,6 +346,7 @@ int main(void)
 		TEST(refuses_what_is_no_list),
 		TEST(refuses_to_leave_the_folder),
 		TEST(removes_neither_descriptor_nor_folder),
+		TEST(keeps_a_list_that_names_itself_to_its_end),
 		TEST(refuses_another_users_list),
 	};
 
