@@ -135,7 +135,7 @@ goes_away_and_heals() {
 	for way in mapped file; do
 		make_store xfs $way
 		store_does flakey 1 1
-		begin_work "$BAD_PART"
+		begin_work "$WORK_HALF"
 		for _ in 1 2 3 4 5; do
 			others_work
 		done
@@ -152,7 +152,7 @@ goes_away_and_heals() {
 	for way in mapped file; do
 		make_store ext4 $way
 		store_does delay 4000
-		begin_work "$BAD_PART"
+		begin_work "$WORK_HALF"
 		others_work
 		is_working
 		# Neither a kill nor a detach waits for more than what is on its way.
@@ -236,7 +236,7 @@ middle_start() {
 		echo 1 >"$scsi/device/timeout"
 		echo 1 >"$scsi/device/eh_timeout"
 		scsi_does 4 1
-		begin_work "$BAD_PART"
+		begin_work "$WORK_HALF"
 		others_work
 		PATIENCE=6 fails write,check "$PART 4"
 		end_work
@@ -274,12 +274,14 @@ return_again() {
 	local way
 	for way in mapped file; do
 		make_scsi ext4 $way
-		begin_work "$BAD_PART"
+		begin_work "$WORK_HALF"
 		others_work
 		vanish
-		middle_fails
+		fails check,write "$FREE_HALF"
+		others_work
 		is_working
 		end_work
+		middle_fails
 		goes_away
 		return_again
 		comes_back $way after-cut
@@ -392,15 +394,15 @@ fill_up() {
 
 shut_down() {
 	make_store "$1" "$2"
-	begin_work "$BAD_PART"
+	begin_work "$WORK_HALF"
 	others_work
 	xfs_io -x -c shutdown "$BAD"
 	others_work
 	# What is mapped does not need the file system.
 	if [ "$2" = mapped ]; then
-		succeeds check,write "$BAD_PART"
+		succeeds check,write "$FREE_HALF"
 	else
-		fails check,write "$BAD_PART"
+		fails check,write "$FREE_HALF"
 	fi
 	end_work
 	others_work
@@ -427,11 +429,11 @@ shut_down() {
 		mount_bad ext4 /dev/mapper/$store errors=remount-ro
 		make_parts $way
 		refused "busy" mount -o remount,ro "$BAD"
-		begin_work "$BAD_PART"
+		begin_work "$WORK_HALF"
 		echo svmdk >"/sys/fs/ext4/$(disk_name /dev/mapper/$store)/trigger_fs_error"
 		others_work
-		succeeds check "$BAD_PART"
-		io write "$BAD_PART"
+		succeeds check "$FREE_HALF"
+		io write "$FREE_HALF"
 		end_work
 		succeeds check
 		goes_away_and_heals $way
@@ -457,6 +459,11 @@ shut_down() {
 	done
 }
 
+# By what fio says of what it does.
+hundreds_wait() {
+	[ "$(grep -c 'queue: io_u' "$BATS_TEST_TMPDIR/fio")" -gt 200 ]
+}
+
 # For a while, with hundreds of I/Os that wait; reads go on, and so does all else.
 @test "a file system that is frozen for long is waited for by its own extent alone" {
 	local way end
@@ -465,8 +472,9 @@ shut_down() {
 		fsfreeze -f "$BAD"
 		fio --name=wait --filename="$dev" --direct=1 --ioengine=libaio --iodepth=500 \
 			--rw=randwrite --bs=512 --offset=$((PART * 6144)) --size=$((PART * 2048)) \
-			--io_size=$((PART * 2048)) >/dev/null 3>&- &
+			--io_size=$((PART * 2048)) --debug=io >"$BATS_TEST_TMPDIR/fio" 3>&- &
 		worker=$!
+		eventually hundreds_wait
 		end=$((SECONDS + TRIAL_SECONDS / 2))
 		while ((SECONDS < end)); do
 			others_work

@@ -53,7 +53,7 @@ end_server() {
 	make_good
 	make_server hard,timeo=20
 	make_parts file
-	begin_work "$BAD_PART"
+	begin_work "$WORK_HALF"
 	for _ in 1 2; do
 		others_work
 		stop_server

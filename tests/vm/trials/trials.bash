@@ -18,6 +18,13 @@ PART=128
 BAD_PART="$PART $PART"
 GOOD_PARTS="0 $PART $((2 * PART)) $PART"
 
+# Its halves: one for begin_work, and one for what is done meanwhile. Of two who write
+# a block at once the ledger could not tell who was the last.
+# shellcheck disable=SC2034 # used by who loads this
+FREE_HALF="$PART $((PART / 2))"
+# shellcheck disable=SC2034 # used by who loads this
+WORK_HALF="$((PART + PART / 2)) $((PART / 2))"
+
 # make_parts WAY: the container, on what is mounted, and its disk
 make_parts() {
 	local file
