@@ -77,9 +77,15 @@ load_module() {
 	modprobe "$1"
 }
 
-# One that somebody else uses by now stays.
+# What has just let go of its last disk may hold it for a moment yet. One that somebody
+# else uses by now stays.
 unload_module() {
-	[[ ! -d /sys/module/$1 ]] || modprobe -rq "$1" || true
+	local try
+	for ((try = 0; try < 20; try++)); do
+		[[ -d /sys/module/$1 ]] || return 0
+		modprobe -rq "$1" && return 0
+		sleep 0.1
+	done
 }
 
 # PATH SECTORS OFFSET of each extent, by tabs
