@@ -11,6 +11,7 @@ load ../common
 load trials
 
 group=/sys/fs/cgroup/svmdktest
+hog=/mnt/hog # what has nearly all of the memory
 
 setup() {
 	ledger=$BATS_TEST_TMPDIR/ledger
@@ -23,7 +24,7 @@ teardown() {
 	[ ${#jobs[@]} = 0 ] || kill "${jobs[@]}" 2>/dev/null || true
 	wait
 	swapoff -a
-	echo 0 >/proc/sys/vm/nr_hugepages
+	! mountpoint -q $hog || umount $hog
 	for cpu in /sys/devices/system/cpu/cpu*/online; do
 		echo 1 >"$cpu"
 	done
@@ -117,7 +118,8 @@ above_is_consistent() {
 	done
 }
 
-# All but a little of the memory is taken by pages that cannot be given back.
+# All but a little of the memory is taken by pages that cannot be given back, for there
+# is no swap.
 @test "a file system on a disk is written back by a machine that has hardly any memory" {
 	local way free
 	random_bytes 40M >"$BATS_TEST_TMPDIR/data"
@@ -125,12 +127,14 @@ above_is_consistent() {
 		make_above $way ext4 ext4
 		echo 3 >/proc/sys/vm/drop_caches
 		free=$(awk '/^MemFree:/ { print int($2 / 1024) }' /proc/meminfo)
-		echo $(((free - 100) / 2)) >/proc/sys/vm/nr_hugepages
+		mkdir -p $hog
+		mount -t tmpfs -o size=100% tmpfs $hog
+		fallocate -l $((free - 100))M $hog/memory
 		free=$(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo)
 		echo "$free MiB are free"
 		[ "$free" -lt 400 ]
 		written_back env
-		echo 0 >/proc/sys/vm/nr_hugepages
+		umount $hog
 		above_is_consistent ext4
 		clean_up
 	done
