@@ -13,8 +13,9 @@
 
 /*
  * A mapped write does not pass the file system, and others are kept from setting
- * it, so the mtime that rsync and the rest go by is set here. Not in a file system that is frozen: then it
- * stays on the list, and is set soon after the thaw; the last time, we wait.
+ * it, so the mtime that rsync and the rest go by is set here. Not in a file
+ * system that is frozen: then it stays on the list, and is set soon after the
+ * thaw; the last time, we wait.
  */
 static void svmdk_touch_all(struct svmdk_device *dev, bool last)
 {

@@ -156,7 +156,8 @@ void transfer_take_after(int fd, int from);
  *
  * XFS does not tell the kernel where a file lies that ever shared a block, so it
  * could not be mapped. Where nothing is shared any more, this costs nothing,
- * and the modification time stays; where something is, nothing is done. Returns false when the file shares blocks still.
+ * and the modification time stays; where something is, nothing is done. Returns
+ * false when the file shares blocks still.
  */
 bool transfer_settle(int fd, unsigned int *wait_ms);
 
