@@ -78,20 +78,26 @@ count_polls() {
 	svmdk detach "$dev"
 }
 
-# One of its halves would be on a queue that nobody polls.
+# extent_elsewhere DEVICE NAME: NAME of c.vmdk lies in sub, where DEVICE is mounted anew
+extent_elsewhere() {
+	mkdir sub
+	mkfs.ext4 -q -F "$1"
+	mount "$1" sub
+	sed -i "s,\"$2,\"sub/$2," c.vmdk
+}
+
+# One of its halves would be on a queue that nobody polls, if only it is alone.
 @test "what is cut at the border of two disks is left to their interrupts" {
 	local dev
 	make_null two
-	mkdir sub
-	mkfs.ext4 -q "$null"
-	mount "$null" sub
 	make_container c.vmdk 8188 8188
-	mv c-f002.vmdk sub/c-f002.vmdk
-	sed -i 's,"c-f002,"sub/c-f002,' c.vmdk
+	extent_elsewhere "$null" c-f002.vmdk
+	mv c-f002.vmdk sub
 	dev=$(svmdk attach c.vmdk)
 	equal "mapped mapped" "$(ways_of "$dev")"
 	equal 1 "$(polls "$dev")"
-	verify_polled "$dev" --bs=64k
+	verify_polled "$dev" --iodepth=1 --offset=4032k --size=64k
+	verify_polled "$dev"
 	cmp <(read_disk "$dev") <(cat c-f001.vmdk sub/c-f002.vmdk)
 	svmdk detach "$dev"
 }
@@ -99,13 +105,22 @@ count_polls() {
 @test "a disk that polls goes on to when it grows by what cannot be polled" {
 	local dev
 	make_container c.vmdk 16384 16384
+	# Beside the last extent are the new ones; it itself is on the disk that polls.
+	extent_elsewhere /job/disks/spare c-f002.vmdk
+	: >sub/c-f002.vmdk
+	mount --bind c-f002.vmdk sub/c-f002.vmdk
 	dev=$(svmdk attach c.vmdk)
-	# Its data is journalled, and goes the file way.
-	chattr +j .
+	equal 1 "$(polls "$dev")"
 	svmdk grow "$dev" 24M
-	equal "mapped mapped file" "$(ways_of "$dev" | xargs)"
+	equal 0 "$(polls /job/disks/spare)"
+	mountpoint -q sub
+	[ -f sub/c-f003.vmdk ]
+	# Its data is journalled, and goes the file way.
+	chattr +j sub
+	svmdk grow "$dev" 32M
+	equal "mapped mapped mapped file" "$(ways_of "$dev" | xargs)"
 	equal 1 "$(polls "$dev")"
 	verify_polled "$dev"
-	cmp <(read_disk "$dev") <(read_extents c.vmdk)
+	cmp <(read_disk "$dev") <(cat c-f001.vmdk sub/c-f00[234].vmdk)
 	svmdk detach "$dev"
 }
