@@ -13,6 +13,7 @@
 
 BACKING=/mnt/backing # the file system that the extents are in
 ABOVE=/mnt/above     # the file system on the disk
+NULLS=/sys/kernel/config/nullb
 
 # make_backing TYPE [DEVICE [MKFS-OPTION…]]: a new file system at $BACKING
 make_backing() {
@@ -31,6 +32,21 @@ make_backing() {
 	*) return 1 ;;
 	esac
 	mount -t "$type" "$device" "$BACKING"
+}
+
+# make_null NAME MIB: a null_blk in memory, with a queue for polling; its node is in $null.
+# Its settings are in $NULLS/NAME, which rmdir takes away.
+make_null() {
+	modprobe null_blk nr_devices=0
+	mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
+	mkdir "$NULLS/$1"
+	echo "$2" >"$NULLS/$1/size"
+	echo 1 >"$NULLS/$1/memory_backed"
+	echo 1 >"$NULLS/$1/power"
+	null=/dev/nullb$(cat "$NULLS/$1/index")
+	# Newer kernels name it as the folder.
+	[ -b "$null" ] || null=/dev/$1
+	eventually [ -b "$null" ]
 }
 
 # In the order that lets go: what is above, the disks, what is beneath.

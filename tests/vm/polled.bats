@@ -8,13 +8,11 @@
 
 load common
 
-nulls=/sys/kernel/config/nullb
 tracing=/sys/kernel/tracing
 
 setup() {
-	modprobe null_blk nr_devices=0
-	mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
-	make_null one
+	local null
+	make_null one 64
 	make_backing ext4 "$null"
 	cd "$BACKING" || return
 }
@@ -26,21 +24,9 @@ teardown() {
 	echo >"$tracing/kprobe_events"
 	clean_up
 	for name in one two; do
-		[ ! -d $nulls/$name ] || rmdir $nulls/$name
+		[ ! -d "$NULLS/$name" ] || rmdir "$NULLS/$name"
 	done
 	modprobe -r null_blk
-}
-
-# make_null NAME: a disk in memory with a queue for polling; its node is in $null
-make_null() {
-	mkdir "$nulls/$1"
-	echo 64 >"$nulls/$1/size"
-	echo 1 >"$nulls/$1/memory_backed"
-	echo 1 >"$nulls/$1/power"
-	null=/dev/nullb$(cat "$nulls/$1/index")
-	# Newer kernels name it as the folder.
-	[ -b "$null" ] || null=/dev/$1
-	eventually [ -b "$null" ]
 }
 
 polls() {
@@ -88,8 +74,8 @@ extent_elsewhere() {
 
 # One of its halves would be on a queue that nobody polls, if only it is alone.
 @test "what is cut at the border of two disks is left to their interrupts" {
-	local dev
-	make_null two
+	local dev null
+	make_null two 64
 	make_container c.vmdk 8188 8188
 	extent_elsewhere "$null" c-f002.vmdk
 	mv c-f002.vmdk sub

@@ -316,34 +316,26 @@ return_again() {
 }
 
 @test "bad blocks of a null_blk fail their sectors alone" {
-	local way start null=/sys/kernel/config/nullb/bad
-	modprobe null_blk nr_devices=0
-	mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
+	local way start null
 	for way in mapped file; do
-		mkdir $null
-		echo 128 >$null/size
-		echo 1 >$null/memory_backed
-		echo 1 >$null/power
-		device=/dev/nullb$(cat $null/index)
-		[ -b "$device" ] || device=/dev/bad
-		eventually [ -b "$device" ]
+		make_null bad 128
 		make_good
-		mount_bad ext4 "$device"
+		mount_bad ext4 "$null"
 		make_parts $way
 		start=$(middle_start)
-		echo "+$((start + 80))-$((start + 87))" >$null/badblocks
+		echo "+$((start + 80))-$((start + 87))" >"$NULLS/bad/badblocks"
 		fails check "$((PART + 10)) 1"
 		fails write "$((PART + 10)) 1"
 		succeeds check "$PART 10"
 		succeeds write "$((PART + 11)) $((PART - 11))"
 		others_work
-		echo "-$((start + 80))-$((start + 87))" >$null/badblocks
+		echo "-$((start + 80))-$((start + 87))" >"$NULLS/bad/badblocks"
 		succeeds check
 		goes_away
 		comes_back $way check
 		bad_is_consistent
 		clean_up
-		rmdir $null
+		rmdir "$NULLS/bad"
 	done
 }
 
