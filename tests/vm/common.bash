@@ -34,6 +34,27 @@ make_backing() {
 	mount -t "$type" "$device" "$BACKING"
 }
 
+# mount_one TYPE DEVICE FOLDER: btrfs takes none that is older than what it has seen
+mount_one() {
+	if [ "$1" = btrfs ]; then
+		[ -d /sys/module/btrfs ] || modprobe btrfs
+		btrfs -q device scan --forget
+	fi
+	mount -t "$1" "$2" "$3"
+}
+
+# flakey_table DISK UP DOWN [FEATURE…]: of device-mapper's flakey target for all of it, as
+# it is for so many seconds, and then for so many
+flakey_table() {
+	echo "0 $(blockdev --getsz "$1") flakey $1 0 ${*:2}"
+}
+
+# flakey_does DISK UP DOWN [FEATURE…]: so it is from now on, svmdkbeneath that lies on it
+flakey_does() {
+	dmsetup load svmdkbeneath --table "$(flakey_table "$@")"
+	dmsetup resume --noudevsync --noflush --nolockfs svmdkbeneath
+}
+
 # make_null NAME MIB: a null_blk in memory, with a queue for polling; its node is in $null.
 # Its settings are in $NULLS/NAME, which rmdir takes away.
 make_null() {

@@ -33,7 +33,6 @@ setup() {
 	box=$BATS_TEST_TMPDIR/box # the folder of the container, as it was at first
 	made=0
 	modprobe brd rd_nr=1 rd_size=524288
-	sectors=$(blockdev --getsz /dev/ram0)
 	echo "SEED=$SEED"
 }
 
@@ -52,21 +51,15 @@ enter() {
 	! mountpoint -q "$BACKING" || eventually umount "$BACKING"
 	remove_mappings $store
 	type=$1
-	dmsetup create $store --table "0 $sectors flakey /dev/ram0 0 180 0"
+	dmsetup create $store --table "$(flakey_table /dev/ram0 180 0)"
 	make_backing "$type" /dev/mapper/$store
 	mkdir "$BACKING/box"
 	cd "$BACKING/box" || return
 	rm -rf "$box"
 }
 
-# store_does UP DOWN [FEATURE…]: for so long it does as asked, then what is said
-store_does() {
-	dmsetup load $store --table "0 $sectors flakey /dev/ram0 0 $*"
-	dmsetup resume --noudevsync --noflush --nolockfs $store
-}
-
 power_fails() {
-	store_does 0 180 1 drop_writes
+	flakey_does /dev/ram0 0 180 1 drop_writes
 }
 
 # Nothing in memory outlives it, and logs are recovered.
@@ -79,7 +72,7 @@ power_comes_back() {
 	eventually umount "$BACKING"
 	udevadm settle
 	blockdev --flushbufs /dev/mapper/$store
-	store_does 180 0
+	flakey_does /dev/ram0 180 0
 	mount -t "$type" /dev/mapper/$store "$BACKING"
 	cd "$BACKING/box" || return
 }

@@ -37,15 +37,6 @@ make_beneath() {
 	esac
 }
 
-# mount_one TYPE DEVICE FOLDER: btrfs takes none that is older than what it has seen
-mount_one() {
-	if [ "$1" = btrfs ]; then
-		[ -d /sys/module/btrfs ] || modprobe btrfs
-		btrfs -q device scan --forget
-	fi
-	mount -t "$1" "$2" "$3"
-}
-
 # make_box DEVICE: what is on it anew, with an empty container, which is not attached.
 # On a bare disk the extents divide blocks of 4 KiB; a file system's would be half
 # written when the power fails, which is nothing that it allows for.
