@@ -139,7 +139,8 @@ static void svmdk_cmd_iter(struct svmdk_cmd *cmd, struct iov_iter *iter)
 
 static ssize_t svmdk_cmd_rw(struct svmdk_cmd *cmd, int flags)
 {
-	struct file *file = cmd->extent->source->file;
+	const struct svmdk_source *source = cmd->extent->source;
+	struct file *file = source->file;
 	bool write = op_is_write(bio_op(cmd->bio));
 	struct iov_iter iter;
 	loff_t end;
@@ -151,8 +152,16 @@ static ssize_t svmdk_cmd_rw(struct svmdk_cmd *cmd, int flags)
 		.ki_flags = flags,
 		.ki_ioprio = cmd->bio->bi_ioprio,
 	};
-	if (cmd->bio->bi_opf & REQ_FUA)
+	if (cmd->bio->bi_opf & REQ_FUA) {
 		cmd->iocb.ki_flags |= IOCB_DSYNC;
+		/*
+		 * btrfs completes a direct write like this that nobody waits for without
+		 * the metadata by which it would be found again: its own sync comes after
+		 * the write has returned, and iomap takes a new extent for an overwrite.
+		 */
+		if (!source->claim && !svmdk_source_fs_is_safe(file_inode(file)->i_sb))
+			cmd->iocb.ki_complete = NULL;
+	}
 	svmdk_cmd_iter(cmd, &iter);
 
 	if (!write)

@@ -136,3 +136,35 @@ flushes() {
 	[ "$first" -gt 0 ]
 	equal 0 "$second"
 }
+
+# The last write of a journal's commit has FUA, and no flush comes after it. btrfs is to
+# have its metadata written as well, by which it finds the block; and what it does not
+# copy on write is another way through it.
+@test "what a file system above commits by the file way outlives a power cut" {
+	local type nocow
+	random_bytes 64K >"$BATS_TEST_TMPDIR/data"
+	while read -r type nocow; do
+		dmsetup create svmdkbeneath --table "$(flakey_table /job/disks/spare 180 0)"
+		make_backing "$type" /dev/mapper/svmdkbeneath
+		[ -z "$nocow" ] || chattr +C "$BACKING"
+		make_container "$BACKING/c.vmdk" 16384 16384
+		dev=$(svmdk attach --io file "$BACKING/c.vmdk")
+		mkfs.ext4 -q -b 4096 "$dev"
+		mount "$dev" "$ABOVE"
+		sync
+		dd if="$BATS_TEST_TMPDIR/data" of="$ABOVE/file" conv=fsync status=none
+		flakey_does /job/disks/spare 0 180 1 drop_writes
+		umount "$ABOVE"
+		svmdk detach "$dev"
+		umount "$BACKING"
+		flakey_does /job/disks/spare 180 0
+		mount_one "$type" /dev/mapper/svmdkbeneath "$BACKING"
+		dev=$(svmdk attach --io file "$BACKING/c.vmdk")
+		mount "$dev" "$ABOVE"
+		cmp "$ABOVE/file" "$BATS_TEST_TMPDIR/data"
+		umount "$ABOVE"
+		svmdk detach "$dev"
+		umount "$BACKING"
+		remove_mappings svmdkbeneath
+	done < <(printf '%s\n' ext4 xfs btrfs 'btrfs nocow')
+}
