@@ -48,7 +48,7 @@ teardown() {
 }
 
 make_disks() {
-	modprobe brd rd_nr=3 rd_size=$((128 << 10))
+	modprobe brd rd_nr=3 rd_size=$((192 << 10))
 	make_box $after
 	keep_manifest "$BATS_TEST_TMPDIR/was0"
 	cd /
