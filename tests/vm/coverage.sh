@@ -3,9 +3,9 @@
 # Copyright (C) 2026 the svmdk authors
 #
 # Which lines and branches of kmod/ and userspace/ the tests reach, by gcov: of the
-# driver on the debug kernel, which alone can count them, and of the tool there, in the
-# unit tests and in a guest of 6.1. Runs of the same source add up, so that it can be
-# done in parts (K=, T=, F=):
+# driver on the debug kernel, which alone can count them; of the tool in the unit tests
+# and in a guest of 6.1, for to count takes it most of its time. Runs of the same source
+# add up, so that it can be done in parts (K=, T=, F=):
 #   $CACHE/coverage-KEY/*.gcov     the source with counts, a file for each guest
 #                      /table      a line for each file
 #                      /unreached  the lines that nothing has reached
@@ -81,16 +81,17 @@ coverage() {
 	unreached=$folder/unreached
 	find "$CACHE" -mindepth 1 -maxdepth 1 -name 'coverage-*' ! -name "${folder##*/}" -exec rm -rf {} +
 	mkdir -p "$folder"
-	export COVERAGE=yes
 	guest_only=yes
 	for kernel in ${K:-debug 6.1}; do
 		K=$kernel T=$parts
 		case $kernel in
 		debug)
+			export COVERAGE=module
 			use_debug_kernel debug
 			T=${T:-$driver_files}
 			;;
 		*)
+			export COVERAGE=tool
 			tested_kernels=("$kernel") built_kernels=("$kernel") guest_options=()
 			guest_timeout=7200 guest_mem=4096 patience=2
 			;;
