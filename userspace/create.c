@@ -75,11 +75,8 @@ static int check_name(const struct creation *c, struct svmdk_error *err)
 
 static void take_away(const struct creation *c, struct svmdk_error *err)
 {
-	size_t length = strlen(err->text);
-
 	if (c->files.made)
-		snprintf(err->text + length, sizeof(err->text) - length,
-			 "; what was made is removed again");
+		error_add(err, "; what was made is removed again");
 	new_extents_undo(&c->files);
 }
 

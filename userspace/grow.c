@@ -283,17 +283,15 @@ static int not_grown(const struct grow *g, struct svmdk_error *err)
 	char node[DEVICE_NODE_LEN];
 
 	device_node(&g->device, node);
-	return error_set(err, err->code,
-			 "%s; the container has its new size, but %s keeps the old one until "
-			 "svmdk grow is run again or it is attached anew",
-			 err->text, node);
+	return error_add(err,
+			 "; the container has its new size, but %s keeps the old one until svmdk "
+			 "grow is run again or it is attached anew",
+			 node);
 }
 
 static int grow_device(struct grow *g, struct svmdk_error *err)
 {
 	struct svmdk_ioc_commit answer;
-	char file[sizeof(err->file)];
-	unsigned int line;
 	int code;
 
 	g->feed.io = io_of_device(g);
@@ -310,10 +308,7 @@ static int grow_device(struct grow *g, struct svmdk_error *err)
 			feed_refused(&g->feed, &answer, code, err);
 		}
 	}
-	snprintf(file, sizeof(file), "%s", err->file);
-	line = err->line;
-	not_grown(g, err);
-	return error_at(err, file, line);
+	return not_grown(g, err);
 }
 
 static int check_blocks(const struct grow *g, struct svmdk_error *err)

@@ -51,6 +51,17 @@ int error_at(struct svmdk_error *err, const char *file, unsigned int line)
 	return -1;
 }
 
+int error_add(struct svmdk_error *err, const char *format, ...)
+{
+	size_t length = strlen(err->text);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(err->text + length, sizeof(err->text) - length, format, args);
+	va_end(args);
+	return -1;
+}
+
 /* Length of the character that begins at @s, in bytes; 0 if it is no UTF-8. */
 static size_t utf8_decode(const unsigned char *s, uint32_t *character)
 {

@@ -59,6 +59,16 @@ int error_errno(struct svmdk_error *err, int code, const char *format, ...)
 int error_at(struct svmdk_error *err, const char *file, unsigned int line);
 
 /**
+ * error_add() - say more, at its end
+ * @err: an error that is set
+ * @format: as for printf(), e.g. "; it is attached still"
+ *
+ * Returns -1 always.
+ */
+int error_add(struct svmdk_error *err, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/**
  * error_print() - print an error: `svmdk: FILE:LINE: text`
  * @err: an error that is set
  *

@@ -241,14 +241,13 @@ static int transfer_all(struct resplit_job *job, struct svmdk_error *err)
 /* Adds to an error what has become of the container. */
 static void add_outcome(const struct resplit_job *job, bool moved, struct svmdk_error *err)
 {
-	size_t length = strlen(err->text);
 	const char *outcome = "; what was made is removed again";
 
 	if (job->unclear)
 		outcome = "; run svmdk resplit again to clear up";
 	else if (moved)
 		outcome = "; nothing is lost, run svmdk resplit again to go on";
-	snprintf(err->text + length, sizeof(err->text) - length, "%s", outcome);
+	error_add(err, "%s", outcome);
 }
 
 /*
