@@ -161,10 +161,9 @@ static int print_table(const struct container *c, bool json)
 
 static void print_fact(const char *what, const char *bytes)
 {
-	char *text = message_escape(bytes);
-
-	printf("%-11s %s\n", what, text ? text : "");
-	free(text);
+	printf("%-11s ", what);
+	message_print(bytes);
+	putchar('\n');
 }
 
 static void print_facts(const struct container *c)

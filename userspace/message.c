@@ -10,6 +10,8 @@
 
 #include "message.h"
 
+#define MAX_ESCAPED (4 * 4 + 1) /* four bytes as \xHH, and a NUL */
+
 static void error_fill(struct svmdk_error *err, int code, const char *text)
 {
 	err->code = code;
@@ -102,28 +104,33 @@ static bool is_deceptive(uint32_t c)
 	       (c >= 0xe0000 && c <= 0xe007f);
 }
 
+/* The next character of @s, made fit: at most MAX_ESCAPED bytes. Moves @s on. */
+static size_t escape_next(const unsigned char **s, bool utf8, char *to)
+{
+	size_t length, i, end = 0;
+	uint32_t c;
+
+	length = utf8_decode(*s, &c);
+	if (length && !is_deceptive(c) && (utf8 || length == 1) && !(c == '\\' && (*s)[1] == 'x')) {
+		memcpy(to, *s, length);
+		*s += length;
+		return length;
+	}
+	for (i = length ? length : 1; i; i--)
+		end += sprintf(to + end, "\\x%02x", *(*s)++);
+	return end;
+}
+
 static char *escape(const char *bytes, bool utf8)
 {
 	const unsigned char *s = (const unsigned char *)bytes;
 	char *out = malloc(4 * strlen(bytes) + 1);
 	char *to = out;
-	size_t length, i;
-	uint32_t c;
 
 	if (!out)
 		return NULL;
-	while (*s) {
-		length = utf8_decode(s, &c);
-		if (length && !is_deceptive(c) && (utf8 || length == 1) &&
-		    !(c == '\\' && s[1] == 'x')) {
-			memcpy(to, s, length);
-			to += length;
-			s += length;
-			continue;
-		}
-		for (i = length ? length : 1; i; i--)
-			to += sprintf(to, "\\x%02x", *s++);
-	}
+	while (*s)
+		to += escape_next(&s, utf8, to);
 	*to = '\0';
 	return out;
 }
@@ -131,6 +138,18 @@ static char *escape(const char *bytes, bool utf8)
 char *message_escape(const char *bytes)
 {
 	return escape(bytes, true);
+}
+
+void message_print(const char *bytes)
+{
+	const unsigned char *s = (const unsigned char *)bytes;
+	char text[MAX_ESCAPED];
+	size_t length;
+
+	while (*s) {
+		length = escape_next(&s, true, text);
+		fwrite(text, 1, length, stdout);
+	}
 }
 
 /* A terminal that is not set to UTF-8 may read its bytes as commands. */

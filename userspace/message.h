@@ -120,4 +120,12 @@ void message_note(const char *file, unsigned int line, const char *format, ...)
  */
 char *message_escape(const char *bytes);
 
+/**
+ * message_print() - print bytes on stdout as message_escape() has them
+ * @bytes: a string, of any bytes
+ *
+ * Needs no memory.
+ */
+void message_print(const char *bytes);
+
 #endif /* SVMDK_MESSAGE_H */

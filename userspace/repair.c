@@ -50,12 +50,12 @@ struct repair {
 
 static void say(struct repair *r, const char *what, const char *name, const char *why)
 {
-	char *escaped = message_escape(name), *reason = message_escape(why);
-
 	progress_end(&r->progress);
-	printf("%-8s  %s: %s\n", what, escaped ? escaped : "", reason ? reason : "");
-	free(escaped);
-	free(reason);
+	printf("%-8s  ", what);
+	message_print(name);
+	printf(": ");
+	message_print(why);
+	putchar('\n');
 }
 
 static void say_failed(struct repair *r, const char *name, const struct svmdk_error *err)

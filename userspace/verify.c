@@ -91,12 +91,11 @@ static int print_json(const struct marks *m, const struct finding *findings)
 
 static void print_line(const struct member *member, const struct finding *finding)
 {
-	char *name = message_escape(member->name), *reason = message_escape(finding->reason);
-
-	printf("%-8s  %s: %s\n", verdict_text(finding->verdict), name ? name : "",
-	       reason ? reason : "");
-	free(name);
-	free(reason);
+	printf("%-8s  ", verdict_text(finding->verdict));
+	message_print(member->name);
+	printf(": ");
+	message_print(finding->reason);
+	putchar('\n');
 }
 
 static void count(const struct marks *m, const struct finding *findings, size_t nr[NR_VERDICTS])
