@@ -314,14 +314,11 @@ static const struct copy_file *find_file(const struct copy_set *set, const char 
 	return bsearch(&key, set->files, set->nr, sizeof(key), compare_names);
 }
 
-static bool is_wanted(const char *name, void *arg)
+static bool is_wanted(const char *name, const struct stat *st, void *arg)
 {
-	const struct copy_set *set = arg;
-	const struct copy_file *file = find_file(set, name);
-	struct stat st;
+	const struct copy_file *file = find_file(arg, name);
 
-	return file && file->current && staging_stat_kept(set->staging, name, &st) == 0 &&
-	       same_content(&st, &file->found);
+	return file && file->current && same_content(st, &file->found);
 }
 
 int copy_set_purge(const struct copy_set *set, struct svmdk_error *err)

@@ -98,7 +98,11 @@ static int stat_below(int root, const char *name, struct stat *st)
 		ret = fstatat(fd, last, st, AT_SYMLINK_NOFOLLOW);
 		close(fd);
 	}
-	return ret == 0 && S_ISREG(st->st_mode) ? 0 : -1;
+	if (ret == 0 && !S_ISREG(st->st_mode)) {
+		errno = EINVAL;
+		ret = -1;
+	}
+	return ret;
 }
 
 int staging_stat_kept(const struct staging *s, const char *name, struct stat *st)
@@ -192,10 +196,25 @@ int staging_keep(struct staging *s, size_t number, const char *name, const struc
 }
 
 /**
+ * struct entry - a regular file that is visited
+ * @from: the folder that it is in
+ * @to: the folder of that name in DIR, or -1
+ * @last: its name in @from
+ * @name: its path below "files"
+ * @st: its status
+ */
+struct entry {
+	int from;
+	int to;
+	const char *last;
+	const char *name;
+	struct stat st;
+};
+
+/**
  * struct entry_visit - what is done to what is in a folder
  * @s: the staging
- * @file: called for each regular file: @from has it as @last, and @name is its
- *	path below "files". @to is the folder of that name in DIR, or -1.
+ * @file: called for each regular file
  * @make: make folders in DIR
  * @wanted: of staging_purge()
  * @arg: of staging_purge()
@@ -203,10 +222,9 @@ int staging_keep(struct staging *s, size_t number, const char *name, const struc
  */
 struct entry_visit {
 	struct staging *s;
-	int (*file)(const struct entry_visit *v, int from, int to, const char *last,
-		    const char *name);
+	int (*file)(const struct entry_visit *v, const struct entry *e);
 	bool make;
-	bool (*wanted)(const char *name, void *arg);
+	bool (*wanted)(const char *name, const struct stat *st, void *arg);
 	void *arg;
 	char *failed;
 };
@@ -240,18 +258,18 @@ static int visit_entry(const struct entry_visit *v, int from, int to, const char
 		       const char *prefix)
 {
 	char name[PATH_MAX];
-	struct stat st;
+	struct entry e = { .from = from, .to = to, .last = last, .name = name };
 
 	if (strcmp(last, ".") == 0 || strcmp(last, "..") == 0)
 		return 0;
 	if (snprintf(name, sizeof(name), "%s%s", prefix, last) >= (int)sizeof(name) ||
-	    fstatat(from, last, &st, AT_SYMLINK_NOFOLLOW))
+	    fstatat(from, last, &e.st, AT_SYMLINK_NOFOLLOW))
 		return -1;
-	if (S_ISDIR(st.st_mode))
+	if (S_ISDIR(e.st.st_mode))
 		return visit_below(v, from, to, last, name);
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(e.st.st_mode))
 		return unlinkat(from, last, 0); /* none of ours */
-	return v->file(v, from, to, last, name);
+	return v->file(v, &e);
 }
 
 /* The names first: what is visited may go away. -1 with errno set. */
@@ -273,18 +291,17 @@ static int visit_folder(const struct entry_visit *v, int from, int to, const cha
 	return ret;
 }
 
-static int purge_file(const struct entry_visit *v, int from, int to, const char *last,
-		      const char *name)
+static int purge_file(const struct entry_visit *v, const struct entry *e)
 {
-	(void)to;
-	if (v->wanted(name, v->arg)) {
+	if (v->wanted(e->name, &e->st, v->arg)) {
 		v->s->any = true;
 		return 0;
 	}
-	return unlinkat(from, last, 0);
+	return unlinkat(e->from, e->last, 0);
 }
 
-int staging_purge(struct staging *s, bool (*wanted)(const char *name, void *arg), void *arg,
+int staging_purge(struct staging *s,
+		  bool (*wanted)(const char *name, const struct stat *st, void *arg), void *arg,
 		  struct svmdk_error *err)
 {
 	char failed[PATH_MAX] = "";
@@ -302,36 +319,33 @@ int staging_purge(struct staging *s, bool (*wanted)(const char *name, void *arg)
 }
 
 /* Whatever could keep it from going to its place must be seen before any goes. */
-static int check_file(const struct entry_visit *v, int from, int to, const char *last,
-		      const char *name)
+static int check_file(const struct entry_visit *v, const struct entry *e)
 {
 	struct stat st;
 
 	(void)v;
-	(void)from;
-	(void)name;
-	if (fstatat(to, last, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode)) {
-		errno = S_ISDIR(st.st_mode) ? EISDIR : EEXIST;
-		return -1;
-	}
-	return 0;
+	if (fstatat(e->to, e->last, &st, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? 0 : -1;
+	if (S_ISREG(st.st_mode))
+		return 0;
+	errno = S_ISDIR(st.st_mode) ? EISDIR : EEXIST;
+	return -1;
 }
 
-static int move_file(const struct entry_visit *v, int from, int to, const char *last,
-		     const char *name)
+static int move_file(const struct entry_visit *v, const struct entry *e)
 {
-	if (strcmp(name, v->s->last) == 0)
+	if (strcmp(e->name, v->s->last) == 0)
 		return 0; /* not yet */
-	if (renameat(from, last, to, last))
+	if (renameat(e->from, e->last, e->to, e->last))
 		return -1;
 	/*
 	 * After a power cut btrfs may have it under both names, and renaming a file
 	 * to itself does nothing.
 	 */
-	if (unlinkat(from, last, 0) && errno != ENOENT)
+	if (unlinkat(e->from, e->last, 0) && errno != ENOENT)
 		return -1;
 	/* In a folder of its own: those at the top are synced together. */
-	return from == v->s->files ? 0 : sync_fd(to);
+	return e->from == v->s->files ? 0 : sync_fd(e->to);
 }
 
 /* With the mark on disk there is no way back. */
@@ -345,9 +359,11 @@ static int move_all(struct staging *s, struct svmdk_error *err)
 		.failed = failed,
 	};
 	struct stat st;
+	bool replaced = staging_stat_kept(s, s->last, &st) == 0;
 
-	if (staging_stat_kept(s, s->last, &st) == 0 &&
-	    ((unlinkat(s->dirfd, s->last, 0) && errno != ENOENT) || sync_fd(s->dirfd)))
+	if (!replaced && errno != ENOENT)
+		return fail(s, err, s->last, "cannot look at it");
+	if (replaced && ((unlinkat(s->dirfd, s->last, 0) && errno != ENOENT) || sync_fd(s->dirfd)))
 		return fail(s, err, s->last, "cannot replace it");
 	if (visit_folder(&visit, s->files, s->dirfd, "") || sync_fd(s->dirfd))
 		return fail(s, err, failed,
@@ -413,8 +429,10 @@ static int open_own_folder(struct staging *s, struct svmdk_error *err)
 			return refuse(s, err, EWOULDBLOCK, NULL,
 				      "another svmdk command is copying to it");
 		/* Until it is the one that has the name: another call may end now. */
-	} while (s->fd < 0 || fstatat(s->dirfd, s->name, &named, AT_SYMLINK_NOFOLLOW) ||
-		 named.st_ino != st.st_ino);
+		named.st_ino = 0;
+		if (fstatat(s->dirfd, s->name, &named, AT_SYMLINK_NOFOLLOW) && errno != ENOENT)
+			return fail(s, err, s->name, "cannot open it");
+	} while (s->fd < 0 || named.st_ino != st.st_ino);
 	return 0;
 }
 
@@ -471,7 +489,7 @@ static int open_all(struct staging *s, struct svmdk_error *err)
 		return fail(s, err, s->name, "cannot write to it");
 	if (fstatat(s->fd, COMPLETE, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return move_all(s, err);
-	return 0;
+	return errno == ENOENT ? 0 : fail(s, err, s->name, "cannot look at it");
 }
 
 int staging_open(struct staging *s, const char *dir, const char *last, struct svmdk_error *err)

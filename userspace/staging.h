@@ -105,7 +105,8 @@ int staging_keep(struct staging *s, size_t number, const char *name, const struc
  * @name: as above
  * @st: filled
  *
- * Returns 0; -1 when there is none, or it is not a regular file.
+ * Returns 0; -1 with errno: ENOENT when there is none, EINVAL when it is not a regular
+ * file.
  */
 int staging_stat_kept(const struct staging *s, const char *name, struct stat *st);
 
@@ -115,20 +116,21 @@ int staging_stat_kept(const struct staging *s, const char *name, struct stat *st
  * @name: as above
  * @st: filled
  *
- * Returns 0; -1 when there is none, or it is not a regular file.
+ * Returns as staging_stat_kept().
  */
 int staging_stat_copy(const struct staging *s, const char *name, struct stat *st);
 
 /**
  * staging_purge() - throw away what an earlier call kept and nobody needs
  * @s: open
- * @wanted: tells whether a name is one that is needed
+ * @wanted: tells whether a file of that name and status is needed
  * @arg: for @wanted
  * @err: filled on failure
  *
  * Returns 0 or -1.
  */
-int staging_purge(struct staging *s, bool (*wanted)(const char *name, void *arg), void *arg,
+int staging_purge(struct staging *s,
+		  bool (*wanted)(const char *name, const struct stat *st, void *arg), void *arg,
 		  struct svmdk_error *err);
 
 /**

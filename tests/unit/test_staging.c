@@ -125,8 +125,9 @@ static void what_is_kept_stays_for_the_next_call(void **state)
 	assert_content("to/c.vmdk", "new");
 }
 
-static bool is_a(const char *name, void *arg)
+static bool is_a(const char *name, const struct stat *st, void *arg)
 {
+	assert_true(S_ISREG(st->st_mode));
 	(void)arg;
 	return strcmp(name, "a") == 0;
 }
