@@ -252,12 +252,14 @@ static int stat_name(const struct container *c, const char *name, int *folder, c
 	return -1;
 }
 
-/* One that is missing or out of reach is no file that could be removed. */
+/*
+ * One that is missing is no file that could be removed. One that cannot be looked at may
+ * be any of those in the list, so that nothing is.
+ */
 static int find_named(struct recovery *r, struct svmdk_error *err)
 {
 	const struct descriptor *d = &r->c->descriptor;
 	const struct extent *e;
-	struct svmdk_error ignored;
 	struct stat st;
 	char *base;
 	int folder;
@@ -268,8 +270,13 @@ static int find_named(struct recovery *r, struct svmdk_error *err)
 		return fail(err, ENOMEM, r->c->path, "cannot clear up");
 	for (i = 0; i < d->nr_extents; i++) {
 		e = &d->extents[i];
-		if (!e->name || stat_name(r->c, e->name, &folder, &base, &st, &ignored))
+		if (!e->name)
 			continue;
+		if (stat_name(r->c, e->name, &folder, &base, &st, err)) {
+			if (err->code == ENOENT)
+				continue;
+			return error_at(err, r->c->path, e->line);
+		}
 		close(folder);
 		free(base);
 		r->named[r->nr++] = (struct named_range){

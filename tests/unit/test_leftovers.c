@@ -204,6 +204,19 @@ static void knows_a_hard_link(void **state)
 	assert_true(exists("link"));
 }
 
+/* It may be in the list, under this name or another. */
+static void removes_nothing_where_an_extent_cannot_be_looked_at(void **state)
+{
+	static const char *const names[] = { "other", "link" };
+
+	begin(*state, names, 2);
+	assert_int_equal(rename("sub", "away"), 0);
+	assert_int_equal(symlink("away", "sub"), 0);
+	assert_int_equal(link("away/c", "link"), 0);
+	refuses(*state, ELOOP, "extent sub/c is a symbolic link");
+	assert_true(exists("link") && exists("other"));
+}
+
 static void leaves_what_is_no_file(void **state)
 {
 	static const char *const names[] = { "folder", "fifo", "link", "dangling" };
@@ -339,6 +352,7 @@ int main(void)
 		TEST(removes_what_is_not_named),
 		TEST(gives_back_what_is_named_in_part),
 		TEST(knows_a_hard_link),
+		TEST(removes_nothing_where_an_extent_cannot_be_looked_at),
 		TEST(leaves_what_is_no_file),
 		TEST(does_not_follow_a_list_that_travelled),
 		TEST(takes_half_a_list_for_none),
