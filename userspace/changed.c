@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "container.h"
@@ -82,8 +83,13 @@ static void print_member(struct listing *l, size_t i)
 	}
 	/* There is nothing to send: say it, and why, in full. */
 	l->status = EXIT_FAILED;
-	if (members_open(&l->m.members, i, &file, &err))
-		error_print(&err);
+	if (members_open(&l->m.members, i, &file, &err) == 0) {
+		/* Now it can, but it is too late to tell. */
+		close(file.fd);
+		error_errno(&err, member->code, "cannot look at it");
+		error_at(&err, member->name, 0);
+	}
+	error_print(&err);
 }
 
 static void print_all(struct listing *l)

@@ -25,12 +25,18 @@ uint32_t descriptor_new_cid(uint32_t old)
 	return cid;
 }
 
+/* Of open_memstream(), whose end glibc's fclose() does not tell to have failed. */
+static int close_text(FILE *f, char **text)
+{
+	return fclose(f) == EOF || !*text ? -1 : 0;
+}
+
 static int finish_text(FILE *f, char **text, size_t *length, struct svmdk_error *err)
 {
 	/* QEMU cuts the tail of a text that fills its sectors. */
 	if (fflush(f) == 0 && *length % SECTOR_SIZE == 0)
 		fputc('\n', f);
-	if (fclose(f) == EOF) {
+	if (close_text(f, text)) {
 		free(*text);
 		return error_errno(err, ENOMEM, "cannot write the descriptor");
 	}
@@ -219,7 +225,7 @@ static char *compose_extents(const struct descriptor *d, const struct edit *line
 		else if (d->text[kept.at + kept.length - 1] != '\n')
 			fputs(end, f);
 	}
-	if (fclose(f) == EOF && !result)
+	if (close_text(f, &text) && !result)
 		result = error_errno(err, ENOMEM, "cannot write the descriptor");
 	if (!result)
 		return text;

@@ -212,7 +212,8 @@ static int make_files(struct grow *g, const char *text, size_t length, struct sv
 		}
 		/* The list stays, and says to the next command what is whose. */
 		if (was_replaced(g))
-			return -1;
+			return error_add(err, "; the container has its new size, run svmdk grow "
+					      "again to finish that");
 	}
 	new_extents_undo(&g->plan.files);
 	end_list(g);

@@ -266,7 +266,10 @@ static int move_disk(struct resplit_job *job, struct svmdk_error *err)
 	ret = transfer_all(job, err);
 	moved = job->low_space && (job->begun > begun || begun);
 	if (!job->unclear && leftovers_recover(&job->c, NULL, &other))
-		message_warn(other.file, other.line, "%s", other.text);
+		message_warn(other.file, other.line,
+			     "%s; files that are not needed are there still, svmdk resplit once "
+			     "more removes them",
+			     other.text);
 	if (ret)
 		add_outcome(job, moved, err);
 	if (!ret)

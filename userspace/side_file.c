@@ -24,7 +24,12 @@ int side_file_open(int dirfd, const char *name, int flags, struct stat *st, stru
 
 	if (path_fd < 0)
 		return fail(err, errno, name);
-	if (fstat(path_fd, st) || !S_ISREG(st->st_mode)) {
+	if (fstat(path_fd, st)) {
+		saved = errno;
+		close(path_fd);
+		return fail(err, saved, name);
+	}
+	if (!S_ISREG(st->st_mode)) {
 		close(path_fd);
 		error_set(err, EINVAL, "not a regular file, so it is not opened; take it away");
 		return error_at(err, name, 0);
