@@ -238,16 +238,6 @@ disconnect_nbd() {
 	(($(<"/sys/block/${1#/dev/}/size") == 0)) || whole nbd-client -d "$1" >/dev/null
 }
 
-# watch KERNEL-NAME…: have udev watch these disks for who writes them, as it does any but
-# those that it takes for toys. A read of one that is watched takes longer.
-watch() {
-	local IFS='|'
-	mkdir -p /run/udev/rules.d
-	echo "SUBSYSTEM==\"block\", KERNEL==\"$*\", OPTIONS+=\"watch\"" \
-		>/run/udev/rules.d/61-svmdk-bench.rules
-	udevadm control --reload
-}
-
 # load JSON FILE RW BS QD MODE JOBS SECONDS SIZE [OPTION…]: one run of fio. MODE:
 #   direct    past the page cache
 #   buffered  through it, from cold; what was written is flushed in the time
