@@ -390,6 +390,7 @@ int svmdk_extent_settle(struct svmdk_device *dev, u32 *error_extent)
 	xa_for_each(&dev->extents, i, extent) {
 		if (extent->way == SVMDK_WAY_MAPPED) {
 			extent->backing->mapped = true;
+			extent->plain = true;
 			dev->nr_mapped++;
 		} else if (extent->way == SVMDK_WAY_FILE && !extent->read_only) {
 			svmdk_source_hold_times(extent->source);

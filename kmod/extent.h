@@ -37,6 +37,7 @@ struct svmdk_source;
  * @flags: SVMDK_EXTENT_*
  * @read_only: a write fails: the line says so, or the disk is read-only
  * @unpolled: it was added to a disk that polls, and lies where that cannot be done
+ * @plain: it is mapped, and not @unpolled: what the I/O path asks
  * @direct: the file way uses direct I/O
  * @nowait: the file way may be tried where nothing may wait
  * @written: SVMDK_WRITTEN_* bits. Set when a write begins and, for the sake of
@@ -56,8 +57,9 @@ struct svmdk_extent {
 	u8 way;
 	u8 reason;
 	u8 flags;
-	bool read_only : 1;
-	bool unpolled : 1;
+	bool read_only;
+	bool unpolled;
+	bool plain;
 	bool direct;
 	bool nowait;
 	atomic_t written;

@@ -123,8 +123,10 @@ static void svmdk_grow_unpoll(struct svmdk_device *growth, const struct queue_li
 
 	if ((lim->features & BLK_FEAT_POLL) || !queue_polls(growth->grows->disk->queue))
 		return;
-	xa_for_each(&growth->extents, i, extent)
+	xa_for_each(&growth->extents, i, extent) {
 		extent->unpolled = true;
+		extent->plain = false;
+	}
 }
 
 /* Decides what can be decided without the disk. */

@@ -208,8 +208,21 @@ static struct bio *svmdk_unchain(struct svmdk_device *dev, struct bio *bio)
 	return clone;
 }
 
-static void svmdk_map_bio(struct svmdk_device *dev, struct svmdk_extent *extent, struct bio *bio,
-			  u64 target)
+/* Point a bio at the disk beneath. */
+static __always_inline void svmdk_remap_bio(struct bio *bio, struct block_device *bdev, u64 target)
+{
+	bio->bi_iter.bi_sector = target;
+	bio_set_dev(bio, bdev);
+	/* The disk beneath is to count its bytes as well. */
+	bio_clear_flag(bio, BIO_CGROUP_ACCT);
+}
+
+/*
+ * A write, or what is accounted or traced. Apart from the rest, which needs no more
+ * registers than its callers leave it.
+ */
+static noinline void svmdk_map_bio(struct svmdk_device *dev, struct svmdk_extent *extent,
+				   struct bio *bio, u64 target)
 {
 	struct svmdk_backing *backing = extent->backing;
 	bool account = blk_queue_io_stat(dev->disk->queue);
@@ -236,10 +249,7 @@ static void svmdk_map_bio(struct svmdk_device *dev, struct svmdk_extent *extent,
 		}
 	}
 
-	bio_set_dev(bio, backing->bdev);
-	/* The disk beneath is to count its bytes as well. */
-	bio_clear_flag(bio, BIO_CGROUP_ACCT);
-	bio->bi_iter.bi_sector = target;
+	svmdk_remap_bio(bio, backing->bdev, target);
 	if (trace_block_bio_remap_enabled())
 		trace_block_bio_remap(bio, disk_devt(dev->disk), sector);
 	submit_bio_noacct(bio);
@@ -263,21 +273,66 @@ static void svmdk_zero_bio(struct svmdk_device *dev, struct svmdk_extent *extent
 	bio_endio(bio);
 }
 
-/**
- * svmdk_submit_data - send a bio where its first sector lies
- * @dev: the disk
- * @bio: to the whole disk, without REQ_PREFLUSH; what of it lies in another
- *	segment comes here again by itself
- *
- * Context: as ->submit_bio(), or a worker.
- */
-void svmdk_submit_data(struct svmdk_device *dev, struct bio *bio)
+/* To an extent that is not plain, or seen by whoever traces. */
+static noinline void svmdk_submit_rest(struct svmdk_device *dev, struct svmdk_extent *extent,
+				       struct bio *bio, u64 source)
 {
+	trace_svmdk_submit(bio, extent->number, extent->way, source);
+
+	if (extent->unpolled)
+		bio_clear_polled(bio);
+	switch (extent->way) {
+	case SVMDK_WAY_MAPPED:
+		svmdk_map_bio(dev, extent, bio, source);
+		return;
+	case SVMDK_WAY_FILE:
+		svmdk_file_submit(dev, extent, bio, source);
+		return;
+	case SVMDK_WAY_ZERO:
+		svmdk_zero_bio(dev, extent, bio);
+		return;
+	default:
+		svmdk_bio_fail(bio, BLK_STS_TARGET);
+	}
+}
+
+/* What of a bio lies in its first segment goes on, the rest comes again by itself. */
+static noinline void svmdk_submit_split(struct svmdk_device *dev, struct svmdk_extent *extent,
+					struct bio *bio, u64 sectors)
+{
+	if (op_is_write(bio_op(bio)) && extent->backing &&
+	    svmdk_backing_delays(extent->backing, bio))
+		return;
+	/* Whoever polls waits for one part, and nobody would poll the other. */
+	bio_clear_polled(bio);
+	bio = bio_submit_split_bioset(bio, sectors, &dev->split_bios);
+	if (bio)
+		svmdk_submit_bio(bio);
+}
+
+/**
+ * svmdk_submit_bio - the disk's ->submit_bio()
+ * @bio: any that the queue limits let through
+ *
+ * A mapped read that nobody accounts for goes through here and nowhere else, so
+ * what is done for the others is done by functions of their own.
+ *
+ * Context: process; what it sends on waits on current->bio_list until it
+ * returns, so nothing here may wait for I/O.
+ */
+void svmdk_submit_bio(struct bio *bio)
+{
+	struct svmdk_device *dev = bio->bi_bdev->bd_disk->private_data;
 	u64 sector = bio->bi_iter.bi_sector;
 	const struct svmdk_segment *segment;
 	const struct svmdk_table *table;
 	struct svmdk_extent *extent;
 	u64 source, left;
+
+	if (unlikely(bio->bi_opf & REQ_PREFLUSH)) {
+		svmdk_flush_submit(dev, bio);
+		return;
+	}
 
 	/* Shorter than rcu_read_lock() where that is a call, and as good: nothing waits here. */
 	rcu_read_lock_sched();
@@ -293,59 +348,26 @@ void svmdk_submit_data(struct svmdk_device *dev, struct bio *bio)
 	left = segment[1].start - sector;
 	rcu_read_unlock_sched();
 
-	if (bio_sectors(bio) > left) {
-		if (op_is_write(bio_op(bio)) && extent->backing &&
-		    svmdk_backing_delays(extent->backing, bio))
-			return;
-		/* Whoever polls waits for one part, and nobody would poll the other. */
-		bio_clear_polled(bio);
-		bio = bio_submit_split_bioset(bio, left, &dev->split_bios);
-		if (!bio)
-			return;
+	if (unlikely(bio_sectors(bio) > left)) {
+		svmdk_submit_split(dev, extent, bio, left);
+		return;
 	}
-	trace_svmdk_submit(bio, extent->number, extent->way, source);
-
-	/* One test for what is rare. */
-	if (unlikely(extent->read_only || extent->unpolled)) {
-		/* For a disk that is read-only as a whole, the block layer only warns. */
-		if (extent->read_only && op_is_write(bio_op(bio))) {
-			svmdk_bio_fail(bio, SVMDK_STS_READ_ONLY);
-			return;
-		}
-		if (extent->unpolled)
-			bio_clear_polled(bio);
+	/* For a disk that is read-only as a whole, the block layer only warns. */
+	if (op_is_write(bio_op(bio)) && unlikely(extent->read_only)) {
+		svmdk_bio_fail(bio, SVMDK_STS_READ_ONLY);
+		return;
 	}
-	if (likely(extent->way == SVMDK_WAY_MAPPED)) {
+	if (unlikely(!extent->plain) || trace_svmdk_submit_enabled()) {
+		svmdk_submit_rest(dev, extent, bio, source);
+		return;
+	}
+	if (op_is_write(bio_op(bio)) || blk_queue_io_stat(dev->disk->queue) ||
+	    trace_svmdk_complete_enabled() || trace_block_bio_remap_enabled()) {
 		svmdk_map_bio(dev, extent, bio, source);
 		return;
 	}
-	switch (extent->way) {
-	case SVMDK_WAY_FILE:
-		svmdk_file_submit(dev, extent, bio, source);
-		return;
-	case SVMDK_WAY_ZERO:
-		svmdk_zero_bio(dev, extent, bio);
-		return;
-	default:
-		svmdk_bio_fail(bio, BLK_STS_TARGET);
-	}
-}
-
-/**
- * svmdk_submit_bio - the disk's ->submit_bio()
- * @bio: any that the queue limits let through
- *
- * Context: process; what it sends on waits on current->bio_list until it
- * returns, so nothing here may wait for I/O.
- */
-void svmdk_submit_bio(struct bio *bio)
-{
-	struct svmdk_device *dev = bio->bi_bdev->bd_disk->private_data;
-
-	if (unlikely(bio->bi_opf & REQ_PREFLUSH))
-		svmdk_flush_submit(dev, bio);
-	else
-		svmdk_submit_data(dev, bio);
+	svmdk_remap_bio(bio, extent->backing->bdev, source);
+	submit_bio_noacct(bio);
 }
 
 /**

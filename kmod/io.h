@@ -17,7 +17,6 @@ struct svmdk_extent;
 #define SVMDK_STS_READ_ONLY BLK_STS_TARGET
 
 void svmdk_submit_bio(struct bio *bio);
-void svmdk_submit_data(struct svmdk_device *dev, struct bio *bio);
 
 /* file_io.c */
 void svmdk_file_submit(struct svmdk_device *dev, struct svmdk_extent *extent, struct bio *bio,

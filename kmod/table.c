@@ -78,29 +78,30 @@ int svmdk_table_add(struct svmdk_table *table, u64 sectors, u64 source, struct s
  */
 int svmdk_table_index(struct svmdk_table *table)
 {
-	u64 size, buckets, i;
+	u64 buckets, i;
 	u32 at = 0;
 
 	if (!table->nr)
 		return -ENODATA;
 
-	/* The power of two at or above the mean segment: 1 to 2 a bucket. */
-	size = div_u64(table->sectors, table->nr);
-	table->shift = size > 1 ? ilog2(size - 1) + 1 : 0;
+	/* The power of two at or below the mean segment. */
+	table->shift = ilog2(div_u64(table->sectors, table->nr));
 	buckets = ((table->sectors - 1) >> table->shift) + 1;
 
-	table->bucket = kvmalloc_array(buckets + 1, sizeof(*table->bucket),
-				       GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	table->bucket =
+		kvmalloc_array(buckets, sizeof(*table->bucket), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!table->bucket)
 		return -ENOMEM;
-	table->bytes += (buckets + 1) * sizeof(*table->bucket);
+	table->bytes += buckets * sizeof(*table->bucket);
 
 	for (i = 0; i < buckets; i++) {
 		while (table->segment[at + 1].start <= i << table->shift)
 			at++;
-		table->bucket[i] = at;
+		table->bucket[i].first = at;
+		while (at + 1 < table->nr && table->segment[at + 1].start < (i + 1) << table->shift)
+			at++;
+		table->bucket[i].last = at;
 	}
-	table->bucket[buckets] = table->nr - 1;
 	return 0;
 }
 

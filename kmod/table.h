@@ -25,18 +25,27 @@ struct svmdk_segment {
 };
 
 /**
+ * struct svmdk_bucket - where to look for the sectors of a range
+ * @first: the segment that holds the first of them
+ * @last: the segment that holds the last
+ */
+struct svmdk_bucket {
+	u32 first;
+	u32 last;
+};
+
+/**
  * struct svmdk_table - the disk's segments, in order, without a gap
  * @sectors: size of the disk
  * @bytes: memory that the table takes
  * @nr: number of segments
  * @shift: a bucket covers 1 << @shift sectors
- * @bucket: for each bucket, the segment that holds its first sector; one more
- *	at the end, which is the last segment
+ * @bucket: as many as cover the disk
  * @segment: @nr of them, and one more that starts at @sectors
  *
- * There are about as many buckets as segments. So where the segments are of
- * one size, as extents are, a lookup compares once or twice however many there
- * are; where they are not, it is a binary search within a bucket.
+ * There are one to two buckets a segment. So where the segments are of one size,
+ * as extents are, a lookup compares once or not at all however many there are;
+ * where they are not, it is a binary search within a bucket.
  *
  * A table never changes once it is in use: a disk that grows gets a new one.
  */
@@ -45,7 +54,7 @@ struct svmdk_table {
 	size_t bytes;
 	u32 nr;
 	u32 shift;
-	u32 *bucket;
+	struct svmdk_bucket *bucket;
 	struct svmdk_segment *segment;
 };
 
@@ -59,9 +68,9 @@ struct svmdk_table {
 static inline const struct svmdk_segment *svmdk_table_find(const struct svmdk_table *table,
 							   u64 sector)
 {
-	const u32 *bucket = table->bucket + (sector >> table->shift);
-	u32 low = bucket[0];
-	u32 high = bucket[1];
+	const struct svmdk_bucket *bucket = table->bucket + (sector >> table->shift);
+	u32 low = bucket->first;
+	u32 high = bucket->last;
 
 	/* The last one that starts at or before the sector. */
 	while (low < high) {

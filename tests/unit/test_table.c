@@ -72,6 +72,34 @@ static void test_equal_extents(void **state)
 	}
 }
 
+static u64 count_buckets(const struct svmdk_table *table)
+{
+	return ((table->sectors - 1) >> table->shift) + 1;
+}
+
+/* Extents of 128 MiB and the like, which is what it is made for. */
+static void test_a_power_of_two_is_found_at_once(void **state)
+{
+	const u64 sizes[] = { 1, 8, 262144, 4194304 };
+	size_t s;
+	u64 i;
+
+	(void)state;
+	for (s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+		struct svmdk_table *table = svmdk_table_alloc(48);
+
+		for (i = 0; i < 48; i++)
+			assert_int_equal(svmdk_table_add(table, sizes[s], i, &extents[i & 1]), 0);
+		assert_int_equal(svmdk_table_index(table), 0);
+		assert_int_equal(count_buckets(table), 48);
+		for (i = 0; i < 48; i++) {
+			assert_int_equal(table->bucket[i].first, i);
+			assert_int_equal(table->bucket[i].last, i);
+		}
+		svmdk_table_free(table);
+	}
+}
+
 static void test_sizes_of_any_kind(void **state)
 {
 	u64 seed = 1;
@@ -92,6 +120,7 @@ static void test_sizes_of_any_kind(void **state)
 					 0);
 		}
 		assert_int_equal(svmdk_table_index(table), 0);
+		assert_true(count_buckets(table) <= 2 * (u64)nr);
 		assert_all_found(table);
 		for (i = 0; i < 100; i++)
 			assert_found(table, (next_random(&seed) << 31 | next_random(&seed)) %
@@ -143,6 +172,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_equal_extents),
+		cmocka_unit_test(test_a_power_of_two_is_found_at_once),
 		cmocka_unit_test(test_sizes_of_any_kind),
 		cmocka_unit_test(test_runs_that_touch_are_one),
 		cmocka_unit_test(test_bounds),
