@@ -38,7 +38,7 @@ static enum kind wanted;
 static unsigned long wanted_at;
 static const char *told;
 static unsigned long seen; /* atomic: threads ask too */
-static bool begun;	   /* the program itself has asked for something */
+static bool begun; /* the program itself has asked for something */
 
 static int take_range(struct dl_phdr_info *info, size_t size, void *first)
 {
@@ -120,19 +120,19 @@ static bool fails(enum kind kind, const char *name, const void *caller)
  * By their names in the library, whatever the headers make of these; an argument that
  * is not always there is in the same register as one that is.
  */
-#define WRAP(kind, type, name, params, args, failure, error)                             \
-	type wrapped_##name params __asm__(#name);                                       \
-	type wrapped_##name params                                                       \
-	{                                                                                \
-		static type(*next) params;                                               \
-                                                                                         \
-		if (fails(kind, #name, __builtin_return_address(0))) {                   \
-			errno = error;                                                   \
-			return failure;                                                  \
-		}                                                                        \
-		if (!next)                                                               \
-			next = (type(*) params)dlsym(RTLD_NEXT, #name);                  \
-		return next args;                                                        \
+#define WRAP(kind, type, name, params, args, failure, error)            \
+	type wrapped_##name params __asm__(#name);                      \
+	type wrapped_##name params                                      \
+	{                                                               \
+		static type(*next) params;                              \
+                                                                        \
+		if (fails(kind, #name, __builtin_return_address(0))) {  \
+			errno = error;                                  \
+			return failure;                                 \
+		}                                                       \
+		if (!next)                                              \
+			next = (type(*) params)dlsym(RTLD_NEXT, #name); \
+		return next args;                                       \
 	}
 
 #define CALL(name, params, args, error) WRAP(CALLS, int, name, params, args, -1, error)
@@ -142,16 +142,16 @@ static bool fails(enum kind kind, const char *name, const void *caller)
 #define CODE(name, params, args, error) WRAP(CALLS, int, name, params, args, error, error)
 
 /* dlsym() may allocate. */
-#define ALLOCATE(name, params, args)                                                     \
-	void *__libc_##name params;                                                      \
-	void *wrapped_##name params __asm__(#name);                                      \
-	void *wrapped_##name params                                                      \
-	{                                                                                \
-		if (fails(MEMORY, #name, __builtin_return_address(0))) {                 \
-			errno = ENOMEM;                                                  \
-			return NULL;                                                     \
-		}                                                                        \
-		return __libc_##name args;                                               \
+#define ALLOCATE(name, params, args)                                     \
+	void *__libc_##name params;                                      \
+	void *wrapped_##name params __asm__(#name);                      \
+	void *wrapped_##name params                                      \
+	{                                                                \
+		if (fails(MEMORY, #name, __builtin_return_address(0))) { \
+			errno = ENOMEM;                                  \
+			return NULL;                                     \
+		}                                                        \
+		return __libc_##name args;                               \
 	}
 
 ALLOCATE(malloc, (size_t size), (size))
@@ -173,16 +173,16 @@ OBJECT(scols_table_new_line, (void *table, void *parent), (table, parent))
 OBJECT(udev_new, (void), ())
 OBJECT(udev_monitor_new_from_netlink, (void *udev, const char *name), (udev, name))
 OBJECT(udev_queue_new, (void *udev), (udev))
-WRAP(MEMORY, int, posix_memalign, (void **to, size_t alignment, size_t size),
-     (to, alignment, size), ENOMEM, ENOMEM)
-WRAP(MEMORY, int, pthread_create, (pthread_t *to, const void *how, void *run, void *arg),
+WRAP(MEMORY, int, posix_memalign, (void **to, size_t alignment, size_t size), (to, alignment, size),
+     ENOMEM, ENOMEM)
+WRAP(MEMORY, int, pthread_create, (pthread_t * to, const void *how, void *run, void *arg),
      (to, how, run, arg), EAGAIN, EAGAIN)
-WRAP(MEMORY, int, mnt_table_parse_swaps, (void *table, const char *file), (table, file),
-     -ENOMEM, ENOMEM)
+WRAP(MEMORY, int, mnt_table_parse_swaps, (void *table, const char *file), (table, file), -ENOMEM,
+     ENOMEM)
 WRAP(MEMORY, int, scols_line_refer_data, (void *line, size_t n, char *data), (line, n, data),
      -ENOMEM, ENOMEM)
-WRAP(MEMORY, int, scols_line_set_data, (void *line, size_t n, const char *data),
-     (line, n, data), -ENOMEM, ENOMEM)
+WRAP(MEMORY, int, scols_line_set_data, (void *line, size_t n, const char *data), (line, n, data),
+     -ENOMEM, ENOMEM)
 WRAP(MEMORY, int, scols_print_table, (void *table), (table), -ENOMEM, ENOMEM)
 WRAP(MEMORY, int, EVP_DigestInit_ex, (void *context, const void *type, void *engine),
      (context, type, engine), 0, ENOMEM)
@@ -251,11 +251,11 @@ SIZE(send, (int fd, const void *from, size_t size, int flags), (fd, from, size, 
 CALL(poll, (void *list, unsigned long number, int timeout), (list, number, timeout), ENOMEM)
 CODE(posix_fadvise64, (int fd, off_t at, off_t size, int advice), (fd, at, size, advice), EIO)
 CODE(posix_spawn,
-     (pid_t *to, const char *path, const void *actions, const void *how, char *const *args,
+     (pid_t * to, const char *path, const void *actions, const void *how, char *const *args,
       char *const *environment),
      (to, path, actions, how, args, environment), EAGAIN)
 CODE(posix_spawnp,
-     (pid_t *to, const char *path, const void *actions, const void *how, char *const *args,
+     (pid_t * to, const char *path, const void *actions, const void *how, char *const *args,
       char *const *environment),
      (to, path, actions, how, args, environment), EAGAIN)
 CALL(waitpid, (pid_t pid, int *to, int flags), (pid, to, flags), ECHILD)
