@@ -245,7 +245,7 @@ is_filled_or_not() {
 
 is_attached_or_not() {
 	if [ "$status" = 0 ]; then
-		equal "$(cat "$BATS_TEST_TMPDIR/out")" "$(svmdk list -n -o DEVICE)"
+		equal "$(cat "$BATS_TEST_TMPDIR/out")" "$(svmdk list -n -o NAME)"
 	else
 		equal "" "$(svmdk list -n)"
 		svmdk "$@"
