@@ -54,7 +54,7 @@ ended_well() {
 whatever_fails() {
 	local before=$1 after=$2 kind at step=1 number=0
 	shift 2
-	thorough || step=61
+	thorough || step=97
 	for kind in memory calls; do
 		for ((at = 1 + RANDOM % step;; at += step)); do
 			"$before"
