@@ -2,6 +2,7 @@
 // Copyright (C) 2026 the svmdk authors
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,24 +26,76 @@ uint32_t descriptor_new_cid(uint32_t old)
 	return cid;
 }
 
-/* Of open_memstream(), whose end glibc's fclose() does not tell to have failed. */
-static int close_text(FILE *f, char **text)
+/*
+ * A text that grows. Not open_memstream(): where that has no memory glibc leaves out
+ * what had no room, and neither the stream nor its end tells.
+ */
+struct composed {
+	char *text;
+	size_t length;
+	size_t room;
+	bool failed; /* there was no memory, for this or for something before it */
+};
+
+static void add_bytes(struct composed *c, const char *bytes, size_t length)
 {
-	return fclose(f) == EOF || !*text ? -1 : 0;
+	size_t room = c->room ? c->room : 4096;
+	char *text;
+
+	if (c->failed)
+		return;
+	while (length >= room - c->length)
+		room *= 2;
+	if (room != c->room) {
+		text = realloc(c->text, room);
+		if (!text) {
+			c->failed = true;
+			return;
+		}
+		c->text = text;
+		c->room = room;
+	}
+	memcpy(c->text + c->length, bytes, length);
+	c->length += length;
+	c->text[c->length] = '\0';
 }
 
-static int finish_text(FILE *f, char **text, size_t *length, struct svmdk_error *err)
+static void add_string(struct composed *c, const char *string)
+{
+	add_bytes(c, string, strlen(string));
+}
+
+__attribute__((format(printf, 2, 3))) static void add_format(struct composed *c, const char *format,
+							     ...)
+{
+	char *text;
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = vasprintf(&text, format, args);
+	va_end(args);
+	if (length < 0) {
+		c->failed = true;
+		return;
+	}
+	add_bytes(c, text, length);
+	free(text);
+}
+
+/* The text is the caller's, or freed. */
+static int finish_text(struct composed *c, char **text, size_t *length, struct svmdk_error *err)
 {
 	/* QEMU cuts the tail of a text that fills its sectors. */
-	if (fflush(f) == 0 && *length % SECTOR_SIZE == 0)
-		fputc('\n', f);
-	if (close_text(f, text)) {
-		free(*text);
-		return error_errno(err, ENOMEM, "cannot write the descriptor");
-	}
-	if (*length <= DESCRIPTOR_MAX_BYTES)
+	if (c->length % SECTOR_SIZE == 0)
+		add_string(c, "\n");
+	*text = c->text;
+	*length = c->length;
+	if (!c->failed && c->length <= DESCRIPTOR_MAX_BYTES)
 		return 0;
-	free(*text);
+	free(c->text);
+	if (c->failed)
+		return error_errno(err, ENOMEM, "cannot write the descriptor");
 	return error_set(err, EFBIG,
 			 "the descriptor would be larger than 1 MiB; use larger extents");
 }
@@ -75,20 +128,17 @@ static int compare_edits(const void *a, const void *b)
 static int write_edited(const struct descriptor *d, struct edit *edits, size_t nr, char **text,
 			size_t *length, struct svmdk_error *err)
 {
+	struct composed c = { 0 };
 	size_t at = 0, i;
-	FILE *f;
 
-	f = open_memstream(text, length);
-	if (!f)
-		return error_errno(err, errno, "cannot write the descriptor");
 	qsort(edits, nr, sizeof(*edits), compare_edits);
 	for (i = 0; i < nr; i++) {
-		fwrite(d->text + at, 1, edits[i].at.at - at, f);
-		fputs(edits[i].text, f);
+		add_bytes(&c, d->text + at, edits[i].at.at - at);
+		add_string(&c, edits[i].text);
 		at = edits[i].at.at + edits[i].at.length;
 	}
-	fwrite(d->text + at, 1, d->length - at, f);
-	return finish_text(f, text, length, err);
+	add_bytes(&c, d->text + at, d->length - at);
+	return finish_text(&c, text, length, err);
 }
 
 int descriptor_text_with_cid(const struct descriptor *d, uint32_t cid, char **text, size_t *length,
@@ -175,19 +225,20 @@ static int check_name(const char *name, struct svmdk_error *err)
 	return 0;
 }
 
-static int write_extent(FILE *f, const struct extent *e, const char *end, struct svmdk_error *err)
+static int add_extent(struct composed *c, const struct extent *e, const char *end,
+		      struct svmdk_error *err)
 {
-	fprintf(f, "%s %" PRIu64 " %s", extent_access_text(e->access), e->sectors,
-		extent_type_text(e->type));
+	add_format(c, "%s %" PRIu64 " %s", extent_access_text(e->access), e->sectors,
+		   extent_type_text(e->type));
 	if (e->name) {
 		if (check_name(e->name, err))
 			return -1;
-		fprintf(f, " \"%s\"", e->name);
+		add_format(c, " \"%s\"", e->name);
 	}
 	/* VMFS is flat without an offset. */
 	if (e->type == EXTENT_FLAT || (e->type == EXTENT_VMFS && e->offset))
-		fprintf(f, " %" PRIu64, e->offset);
-	fputs(end, f);
+		add_format(c, " %" PRIu64, e->offset);
+	add_string(c, end);
 	return 0;
 }
 
@@ -203,33 +254,28 @@ static char *compose_extents(const struct descriptor *d, const struct edit *line
 {
 	const struct text_span first = lines[0].at;
 	const char *end = ends_in(d, first.at + first.length, "\r\n") ? "\r\n" : "\n";
+	struct composed c = { 0 };
 	struct text_span kept;
-	char *text = NULL;
-	size_t length, i;
 	int result = 0;
-	FILE *f;
+	size_t i;
 
-	f = open_memstream(&text, &length);
-	if (!f) {
-		error_errno(err, errno, "cannot write the descriptor");
-		return NULL;
-	}
+	add_string(&c, ""); /* a text, even of nothing */
 	/* After a blank line QEMU would count the first one twice. */
 	if (ends_in(d, first.at, "\n\n") || ends_in(d, first.at, "\n\r\n"))
-		fprintf(f, "# Extent description%s", end);
+		add_format(&c, "# Extent description%s", end);
 	for (i = 0; i < nr && !result; i++) {
 		kept = kept_line(d, lines, &extents[i]);
-		fwrite(d->text + kept.at, 1, kept.length, f);
+		add_bytes(&c, d->text + kept.at, kept.length);
 		if (!kept.length)
-			result = write_extent(f, &extents[i], end, err);
+			result = add_extent(&c, &extents[i], end, err);
 		else if (d->text[kept.at + kept.length - 1] != '\n')
-			fputs(end, f);
+			add_string(&c, end);
 	}
-	if (close_text(f, &text) && !result)
+	if (c.failed && !result)
 		result = error_errno(err, ENOMEM, "cannot write the descriptor");
 	if (!result)
-		return text;
-	free(text);
+		return c.text;
+	free(c.text);
 	return NULL;
 }
 
@@ -287,8 +333,8 @@ int descriptor_compose(const struct descriptor_plan *plan, char **text, size_t *
 		       struct svmdk_error *err)
 {
 	uint64_t left = plan->sectors;
+	struct composed c = { 0 };
 	uint64_t number, sectors;
-	FILE *f;
 
 	if (!*plan->stem)
 		return error_set(err, EINVAL, "the file needs a name before .vmdk");
@@ -298,34 +344,31 @@ int descriptor_compose(const struct descriptor_plan *plan, char **text, size_t *
 	if (plan->sectors / plan->extent_sectors > DESCRIPTOR_MAX_BYTES / 16)
 		return error_set(err, EFBIG, "%" PRIu64 " extents are too many; use larger ones",
 				 plan->sectors / plan->extent_sectors);
-	f = open_memstream(text, length);
-	if (!f)
-		return error_errno(err, errno, "cannot write the descriptor");
-	fprintf(f,
-		"# Disk DescriptorFile\n"
-		"version=1\n"
-		"CID=%08" PRIx32 "\n"
-		"parentCID=ffffffff\n"
-		"createType=\"twoGbMaxExtentFlat\"\n"
-		"\n"
-		"# Extent description\n",
-		plan->cid);
+	add_format(&c,
+		   "# Disk DescriptorFile\n"
+		   "version=1\n"
+		   "CID=%08" PRIx32 "\n"
+		   "parentCID=ffffffff\n"
+		   "createType=\"twoGbMaxExtentFlat\"\n"
+		   "\n"
+		   "# Extent description\n",
+		   plan->cid);
 	for (number = 1; left; number++, left -= sectors) {
 		sectors = left < plan->extent_sectors ? left : plan->extent_sectors;
-		fprintf(f, "RW %" PRIu64 " FLAT \"%s-f%03" PRIu64 ".vmdk\" 0\n", sectors,
-			plan->stem, number);
+		add_format(&c, "RW %" PRIu64 " FLAT \"%s-f%03" PRIu64 ".vmdk\" 0\n", sectors,
+			   plan->stem, number);
 	}
-	fprintf(f,
-		"\n"
-		"# The Disk Data Base\n"
-		"#DDB\n"
-		"\n"
-		"ddb.virtualHWVersion = \"4\"\n"
-		"ddb.geometry.cylinders = \"%" PRIu64 "\"\n"
-		"ddb.geometry.heads = \"%d\"\n"
-		"ddb.geometry.sectors = \"%d\"\n"
-		"ddb.adapterType = \"ide\"\n"
-		"ddb.toolsVersion = \"2147483647\"\n",
-		plan->sectors / (HEADS * TRACK_SECTORS), HEADS, TRACK_SECTORS);
-	return finish_text(f, text, length, err);
+	add_format(&c,
+		   "\n"
+		   "# The Disk Data Base\n"
+		   "#DDB\n"
+		   "\n"
+		   "ddb.virtualHWVersion = \"4\"\n"
+		   "ddb.geometry.cylinders = \"%" PRIu64 "\"\n"
+		   "ddb.geometry.heads = \"%d\"\n"
+		   "ddb.geometry.sectors = \"%d\"\n"
+		   "ddb.adapterType = \"ide\"\n"
+		   "ddb.toolsVersion = \"2147483647\"\n",
+		   plan->sectors / (HEADS * TRACK_SECTORS), HEADS, TRACK_SECTORS);
+	return finish_text(&c, text, length, err);
 }

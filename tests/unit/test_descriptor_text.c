@@ -4,6 +4,8 @@
 #include "unit.h"
 
 #include <ctype.h>
+#include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "descriptor.h"
@@ -326,6 +328,108 @@ static void avoids_multiples_of_512(void **state)
 	descriptor_free(&d);
 }
 
+/*
+ * The sanitizer has allocations of its own, which these would not reach. One fails, and
+ * those after it do not.
+ */
+#ifdef __SANITIZE_ADDRESS__
+static void has_no_memory(void **state)
+{
+	(void)state;
+	skip();
+}
+#else
+static unsigned long fails_at; /* counts down to 1, the one that fails; 0 for none */
+
+static bool may_allocate(void)
+{
+	if (!fails_at || --fails_at)
+		return true;
+	errno = ENOMEM;
+	return false;
+}
+
+void *__libc_malloc(size_t size);
+void *__libc_realloc(void *from, size_t size);
+
+void *malloc(size_t size)
+{
+	return may_allocate() ? __libc_malloc(size) : NULL;
+}
+
+void *realloc(void *from, size_t size)
+{
+	return may_allocate() ? __libc_realloc(from, size) : NULL;
+}
+
+/* All of it or an error, whichever allocation it is that fails. */
+static void is_whole_or_an_error(const char *whole,
+				 int (*make)(const void *of, char **text, size_t *length,
+					     struct svmdk_error *err),
+				 const void *of)
+{
+	struct svmdk_error err;
+	size_t length;
+	unsigned long number;
+	int result;
+	char *text;
+
+	for (number = 1;; number++) {
+		fails_at = number;
+		result = make(of, &text, &length, &err);
+		if (!result) {
+			assert_int_equal(length, strlen(whole));
+			assert_string_equal(text, whole);
+			free(text);
+		} else {
+			assert_int_equal(err.code, ENOMEM);
+		}
+		if (fails_at)
+			break; /* it asked for no more */
+	}
+	fails_at = 0;
+	assert_true(number > 1);
+}
+
+static int make_new(const void *plan, char **text, size_t *length, struct svmdk_error *err)
+{
+	return descriptor_compose(plan, text, length, err);
+}
+
+static int make_other_cid(const void *d, char **text, size_t *length, struct svmdk_error *err)
+{
+	return descriptor_text_with_cid(d, 1, text, length, err);
+}
+
+static int make_other_extents(const void *of, char **text, size_t *length, struct svmdk_error *err)
+{
+	const struct descriptor *d = of;
+
+	return descriptor_text_with_extents(d, d->extents, d->nr_extents, "custom", text, length,
+					    err);
+}
+
+static void has_no_memory(void **state)
+{
+	const struct descriptor_plan plan = { "disk", 3000, 1, 1 };
+	struct svmdk_error err;
+	struct descriptor d;
+	size_t length;
+	char *text = compose(&plan, &length), *other;
+
+	(void)state;
+	is_whole_or_an_error(text, make_new, &plan);
+	if (descriptor_parse(&d, text, length, &err))
+		fail_msg("%s", err.text);
+	is_whole_or_an_error(text, make_other_cid, &d);
+	assert_int_equal(make_other_extents(&d, &other, &length, &err), 0);
+	is_whole_or_an_error(other, make_other_extents, &d);
+	free(other);
+	free(text);
+	descriptor_free(&d);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -341,6 +445,7 @@ int main(void)
 		cmocka_unit_test(keeps_the_line_ends),
 		cmocka_unit_test(refuses_names_with_quotes),
 		cmocka_unit_test(avoids_multiples_of_512),
+		cmocka_unit_test(has_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
