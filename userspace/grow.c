@@ -212,8 +212,10 @@ static int make_files(struct grow *g, const char *text, size_t length, struct sv
 		}
 		/* The list stays, and says to the next command what is whose. */
 		if (was_replaced(g))
-			return error_add(err, "; the container has its new size, run svmdk grow "
-					      "again to finish that");
+			return error_add(err,
+					 "; the container may have its new size, run svmdk grow "
+					 "with %" PRIu64 "s to finish that",
+					 g->sectors);
 	}
 	new_extents_undo(&g->plan.files);
 	end_list(g);
@@ -286,8 +288,8 @@ static int not_grown(const struct grow *g, struct svmdk_error *err)
 	device_node(&g->device, node);
 	return error_add(err,
 			 "; the container has its new size, but %s keeps the old one until svmdk "
-			 "grow is run again or it is attached anew",
-			 node);
+			 "grow is run with %" PRIu64 "s or it is attached anew",
+			 node, g->sectors);
 }
 
 static int grow_device(struct grow *g, struct svmdk_error *err)

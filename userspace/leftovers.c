@@ -270,7 +270,8 @@ static int find_named(struct recovery *r, struct svmdk_error *err)
 		return fail(err, ENOMEM, r->c->path, "cannot clear up");
 	for (i = 0; i < d->nr_extents; i++) {
 		e = &d->extents[i];
-		if (!e->name)
+		/* What is named beside zeroes is not read. */
+		if (!e->name || e->type == EXTENT_ZERO)
 			continue;
 		if (stat_name(r->c, e->name, &folder, &base, &st, err)) {
 			if (err->code == ENOENT)

@@ -239,11 +239,11 @@ static int transfer_all(struct resplit_job *job, struct svmdk_error *err)
 }
 
 /* Adds to an error what has become of the container. */
-static void add_outcome(const struct resplit_job *job, bool moved, struct svmdk_error *err)
+static void add_outcome(bool unclear, bool moved, struct svmdk_error *err)
 {
 	const char *outcome = "; what was made is removed again";
 
-	if (job->unclear)
+	if (unclear)
 		outcome = "; run svmdk resplit again to clear up";
 	else if (moved)
 		outcome = "; nothing is lost, run svmdk resplit again to go on";
@@ -258,20 +258,23 @@ static int move_disk(struct resplit_job *job, struct svmdk_error *err)
 {
 	const uint64_t begun = job->begun;
 	struct svmdk_error other;
-	bool moved;
+	bool moved, unclear;
 	int ret;
 
 	if (list_files(job, err))
 		return -1;
 	ret = transfer_all(job, err);
+	unclear = job->unclear;
 	moved = job->low_space && (job->begun > begun || begun);
-	if (!job->unclear && leftovers_recover(&job->c, NULL, &other))
+	if (!unclear && leftovers_recover(&job->c, NULL, &other)) {
 		message_warn(other.file, other.line,
 			     "%s; files that are not needed are there still, svmdk resplit once "
 			     "more removes them",
 			     other.text);
+		unclear = true;
+	}
 	if (ret)
-		add_outcome(job, moved, err);
+		add_outcome(unclear, moved, err);
 	if (!ret)
 		note_rest(job);
 	return ret;

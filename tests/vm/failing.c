@@ -67,8 +67,8 @@ static int failing_ioctl(int fd, unsigned long request, void *arg)
 		arm();
 	ret = ioctl(fd, request, arg);
 	err = errno;
-	if (now && disarm())
-		injected_into = request;
+	if (now)
+		injected_into = disarm() ? request : 0;
 	errno = err;
 	return ret;
 }
@@ -106,6 +106,7 @@ static void sweep(const char *name, int (*sequence)(void))
 
 			calls = 0;
 			injected = false;
+			injected_into = 0;
 			ret = sequence();
 			armed = false;
 			check_error(ret);

@@ -157,6 +157,8 @@ flushes() {
 		umount "$ABOVE"
 		svmdk detach "$dev"
 		umount "$BACKING"
+		udevadm settle
+		blockdev --flushbufs /dev/mapper/svmdkbeneath
 		flakey_does /job/disks/spare 180 0
 		mount_one "$type" /dev/mapper/svmdkbeneath "$BACKING"
 		dev=$(svmdk attach --io file "$BACKING/c.vmdk")
