@@ -81,7 +81,7 @@ struct svmdk_device {
 	struct delayed_work touch_work;
 
 	struct llist_head unsynced; /* Sources written by the file way. */
-	spinlock_t flush_lock;
+	spinlock_t flush_lock; /* Of both lists, too: see svmdk_device_take_list(). */
 	struct bio_list flush_bios; /* Protected by flush_lock. */
 	struct work_struct flush_work;
 };

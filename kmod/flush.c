@@ -12,6 +12,20 @@
 #include "source.h"
 
 /*
+ * What is in one of the lists of sources. Not while somebody has set a source's bit and
+ * not put it there yet: writes that found the bit set have been completed by then.
+ */
+static struct llist_node *svmdk_device_take_list(struct svmdk_device *dev, struct llist_head *list)
+{
+	struct llist_node *first;
+
+	spin_lock_irq(&dev->flush_lock);
+	first = llist_del_all(list);
+	spin_unlock_irq(&dev->flush_lock);
+	return first;
+}
+
+/*
  * A mapped write does not pass the file system, and others are kept from setting
  * it, so the mtime that rsync and the rest go by is set here. Not in a file
  * system that is frozen: then it stays on the list, and is set soon after the
@@ -25,7 +39,7 @@ static void svmdk_touch_all(struct svmdk_device *dev, bool last)
 
 	/* A round under way is part of ours: a flush must not overtake it. */
 	mutex_lock(&dev->touch_lock);
-	list = llist_del_all(&dev->touched);
+	list = svmdk_device_take_list(dev, &dev->touched);
 	llist_for_each_entry_safe(source, next, list, touched) {
 		struct super_block *sb = file_inode(source->file)->i_sb;
 
@@ -59,7 +73,7 @@ static void svmdk_touch_work(struct work_struct *work)
 
 static blk_status_t svmdk_sync_files(struct svmdk_device *dev)
 {
-	struct llist_node *list = llist_del_all(&dev->unsynced);
+	struct llist_node *list = svmdk_device_take_list(dev, &dev->unsynced);
 	struct svmdk_source *source, *next;
 	blk_status_t status = BLK_STS_OK;
 

@@ -454,6 +454,28 @@ void svmdk_source_update_times(struct svmdk_source *source)
 		source->file->f_mode |= FMODE_NOCMTIME;
 }
 
+/*
+ * Whoever finds the bit set leaves it at that and completes his write, and the flush
+ * that follows must find the source in the list. So the bit is not to be seen by a flush
+ * before that: see svmdk_device_take_list(). Tells whether it was not in the list.
+ */
+static bool svmdk_source_list(struct svmdk_source *source, int bit, struct llist_node *node,
+			      struct llist_head *list)
+{
+	struct svmdk_device *dev = source->dev;
+	unsigned long flags;
+	bool added;
+
+	if (test_bit(bit, &source->flags))
+		return false;
+	spin_lock_irqsave(&dev->flush_lock, flags);
+	added = !test_and_set_bit(bit, &source->flags);
+	if (added)
+		llist_add(node, list);
+	spin_unlock_irqrestore(&dev->flush_lock, flags);
+	return added;
+}
+
 /**
  * svmdk_source_touch - its mtime is behind
  * @source: a file that a write has just changed
@@ -464,11 +486,8 @@ void svmdk_source_touch(struct svmdk_source *source)
 {
 	struct svmdk_device *dev = source->dev;
 
-	if (test_bit(SVMDK_SOURCE_TOUCHED, &source->flags) ||
-	    test_and_set_bit(SVMDK_SOURCE_TOUCHED, &source->flags))
-		return;
-	llist_add(&source->touched, &dev->touched);
-	queue_delayed_work(dev->wq, &dev->touch_work, SVMDK_TOUCH_DELAY);
+	if (svmdk_source_list(source, SVMDK_SOURCE_TOUCHED, &source->touched, &dev->touched))
+		queue_delayed_work(dev->wq, &dev->touch_work, SVMDK_TOUCH_DELAY);
 }
 
 /**
@@ -479,8 +498,5 @@ void svmdk_source_touch(struct svmdk_source *source)
  */
 void svmdk_source_unsync(struct svmdk_source *source)
 {
-	if (test_bit(SVMDK_SOURCE_UNSYNCED, &source->flags) ||
-	    test_and_set_bit(SVMDK_SOURCE_UNSYNCED, &source->flags))
-		return;
-	llist_add(&source->unsynced, &source->dev->unsynced);
+	svmdk_source_list(source, SVMDK_SOURCE_UNSYNCED, &source->unsynced, &source->dev->unsynced);
 }
