@@ -66,10 +66,14 @@ struct svmdk_device *svmdk_device_get(u32 index, bool next)
 /* Everything but the disk itself goes; no I/O and no other user is left. */
 static void svmdk_device_release(struct svmdk_device *dev)
 {
+	/*
+	 * First, for a worker may have its file in hand yet: a file system goes on with a
+	 * kiocb whose I/O, and with it the bio, was completed elsewhere.
+	 */
+	destroy_workqueue(dev->wq);
 	svmdk_extent_drop_from(dev, 0);
 	xa_destroy(&dev->extents);
 	svmdk_backing_free_all(dev);
-	destroy_workqueue(dev->wq);
 	svmdk_io_teardown(dev);
 	svmdk_table_free(rcu_dereference_protected(dev->table, true));
 	fput(dev->descriptor);
