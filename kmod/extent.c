@@ -379,6 +379,7 @@ static int svmdk_extent_settle_sources(struct svmdk_device *dev, u32 *error_exte
  */
 int svmdk_extent_settle(struct svmdk_device *dev, u32 *error_extent)
 {
+	struct svmdk_backing *backing;
 	struct svmdk_extent *extent;
 	unsigned long i;
 	int err;
@@ -386,11 +387,14 @@ int svmdk_extent_settle(struct svmdk_device *dev, u32 *error_extent)
 	err = svmdk_extent_settle_sources(dev, error_extent);
 	if (err)
 		return err;
+	/* A commit that failed may have left what was right for other extents. */
 	dev->nr_mapped = 0;
+	list_for_each_entry(backing, &dev->backings, list)
+		backing->mapped = false;
 	xa_for_each(&dev->extents, i, extent) {
-		if (extent->way == SVMDK_WAY_MAPPED) {
+		extent->plain = extent->way == SVMDK_WAY_MAPPED;
+		if (extent->plain) {
 			extent->backing->mapped = true;
-			extent->plain = true;
 			dev->nr_mapped++;
 		} else if (extent->way == SVMDK_WAY_FILE && !extent->read_only) {
 			svmdk_source_hold_times(extent->source);

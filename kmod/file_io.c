@@ -75,6 +75,8 @@ static void svmdk_cmd_finish(struct svmdk_cmd *cmd, long ret)
 	if (ret < 0)
 		bio->bi_status = errno_to_blk_status(ret);
 	if (op_is_write(bio_op(bio))) {
+		/* What it wrote comes before a look at what tells a flush of it. */
+		smp_mb();
 		svmdk_extent_mark_written(cmd->extent);
 		svmdk_source_unsync(cmd->extent->source);
 		if (cmd->extent->source->holds_times)

@@ -22,17 +22,25 @@
  * become the disk's. I/O goes on meanwhile: all it sees is another table.
  */
 
-static int svmdk_grow_claim(struct svmdk_device *dev)
+static int svmdk_grow_claim(struct svmdk_device *dev, struct svmdk_device *growth)
 {
 	int err = 0;
 
 	mutex_lock(&dev->lock);
-	if (dev->state != SVMDK_LIVE)
+	if (dev->state != SVMDK_LIVE) {
 		err = -ENODEV;
-	else if (dev->growing)
+	} else if (dev->growing) {
 		err = -EBUSY;
-	else
+	} else {
 		dev->growing = true;
+		/* Of a live disk nothing but a growth changes these, and there is only one. */
+		growth->grows = dev;
+		growth->index = dev->index;
+		growth->read_only = dev->read_only;
+		growth->sectors = dev->sectors;
+		growth->nr_extents = dev->nr_extents;
+		growth->first_extent = dev->nr_extents;
+	}
 	mutex_unlock(&dev->lock);
 	return err;
 }
@@ -69,16 +77,9 @@ struct svmdk_device *svmdk_grow_begin(const struct svmdk_ioc_create *arg)
 		err = -ENOMEM;
 		goto err_put;
 	}
-	err = svmdk_grow_claim(dev);
+	err = svmdk_grow_claim(dev, growth);
 	if (err)
 		goto err_free;
-	/* Nothing but a growth changes these, and there is only one. */
-	growth->grows = dev;
-	growth->index = dev->index;
-	growth->read_only = dev->read_only;
-	growth->sectors = dev->sectors;
-	growth->nr_extents = dev->nr_extents;
-	growth->first_extent = dev->nr_extents;
 	return growth;
 
 err_free:

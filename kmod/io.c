@@ -133,6 +133,15 @@ static void svmdk_write_end_io(struct bio *bio)
 	struct svmdk_source *source = hook->extent->source;
 	struct svmdk_backing *backing = hook->extent->backing;
 
+	/*
+	 * Whoever reads the file from now on must see this write. A reader puts
+	 * a page into the cache before it asks the disk, so either it is seen
+	 * below or its read comes after the write; the barrier is for a disk
+	 * that this very CPU has just written, as brd. And a flush that finds one
+	 * of these marks gone, or takes it away, must find the write.
+	 */
+	smp_mb();
+
 	/* Failed or not: part of it may have reached the disk. */
 	if (!READ_ONCE(backing->dirty))
 		WRITE_ONCE(backing->dirty, 1);
@@ -141,13 +150,6 @@ static void svmdk_write_end_io(struct bio *bio)
 		svmdk_source_touch(source);
 	svmdk_backing_end_write(backing);
 
-	/*
-	 * Whoever reads the file from now on must see this write. A reader puts
-	 * a page into the cache before it asks the disk, so either it is seen
-	 * here or its read comes after the write; the barrier is for a disk
-	 * that this very CPU has just written, as brd.
-	 */
-	smp_mb();
 	if (unlikely(READ_ONCE(svmdk_hook_mapping(hook)->nrpages)) &&
 	    filemap_range_has_page(svmdk_hook_mapping(hook), svmdk_hook_start(hook),
 				   svmdk_hook_end(hook))) {
