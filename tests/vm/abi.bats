@@ -168,6 +168,7 @@ make_holed() {
 
 @test "the growth of a disk is begun by one, takes its extents once, and is whole or nothing" {
 	abi_grow order
+	abi_grow again
 	abi_grow abandoned
 }
 

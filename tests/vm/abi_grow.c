@@ -68,6 +68,42 @@ static void test_order(void)
 	close(control);
 }
 
+/* Every byte of these sectors of the disk is that one. */
+static void check_bytes(uint32_t index, uint64_t sector, uint64_t sectors, char byte)
+{
+	char node[32], bytes[512], wanted[512];
+	int fd;
+
+	memset(wanted, byte, sizeof(wanted));
+	snprintf(node, sizeof(node), "/dev/svmdk%u", index);
+	fd = open_file(node, O_RDONLY);
+	for (; sectors--; sector++) {
+		CHECK(pread(fd, bytes, sizeof(bytes), sector * 512) == sizeof(bytes));
+		CHECK(memcmp(bytes, wanted, sizeof(bytes)) == 0);
+	}
+	close(fd);
+}
+
+/* A file that was to be mapped when the commit failed goes by file at the next try. */
+static void test_again(void)
+{
+	int control = open_control(), other = open_control();
+	uint32_t index = make_disk(control);
+	struct svmdk_ioc_commit end;
+
+	WANT(0, begin_growth(other, index));
+	WANT(0, add_file(other, "two", SVMDK_IO_AUTO));
+	WANT(0, set_runs_of(other, 1, "two"));
+	WANT(-EBADF, commit_with(other, 1000, &end));
+	WANT(0, add_file(other, "two", SVMDK_IO_FILE));
+	WANT(0, commit(other, &end));
+	check_bytes(index, 0, FILE_SECTORS, 1);
+	check_bytes(index, FILE_SECTORS, 2 * FILE_SECTORS, 2);
+	WANT(0, detach(control, index));
+	close(other);
+	close(control);
+}
+
 /* What was begun is as if it had never been. */
 static void test_abandoned(void)
 {
@@ -311,13 +347,10 @@ static void test_cycle(void)
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
-		{ "order", test_order },
-		{ "abandoned", test_abandoned },
-		{ "gone-meanwhile", test_gone_meanwhile },
-		{ "race", test_race },
-		{ "dirty", test_dirty },
-		{ "cycle", test_cycle },
-		{ 0 },
+		{ "order", test_order },	 { "again", test_again },
+		{ "abandoned", test_abandoned }, { "gone-meanwhile", test_gone_meanwhile },
+		{ "race", test_race },		 { "dirty", test_dirty },
+		{ "cycle", test_cycle },	 { 0 },
 	};
 
 	return run_tests(argc, argv, tests);
