@@ -264,8 +264,8 @@ static void hash_opened(struct team *team, struct hasher *h, struct extent_file 
 	r->size = s.size;
 	r->outcome = run_stream(h, &s, r->hash, r->err) ? HASH_UNREADABLE : HASH_DONE;
 	r->offset = s.at;
-	if (fstat(file->fd, &r->st) == 0)
-		r->moved = has_moved(&file->st, &r->st);
+	/* What cannot be looked at any more may have been written. */
+	r->moved = fstat(file->fd, &r->st) || has_moved(&file->st, &r->st);
 	if (team->work->drop_cache)
 		posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
 }

@@ -167,7 +167,7 @@ static int read_manifest(struct lost_descriptor *d, struct svmdk_error *err)
 	return error_at(err, d->path, 0);
 }
 
-/* One that is broken says nothing; the hash alone decides then. */
+/* One that is broken may say that it was changed. */
 static int read_sidecar(struct lost_descriptor *d, struct svmdk_error *err)
 {
 	const struct sidecar_entry *found;
@@ -178,7 +178,12 @@ static int read_sidecar(struct lost_descriptor *d, struct svmdk_error *err)
 	if (asprintf(&name, "%s" SIDECAR_SUFFIX, d->name) < 0)
 		return fail(d, ENOMEM, "cannot read the sidecar", err);
 	ret = sidecar_lock(d->to.dir.fd, name, &d->lock, err) && err->code == EWOULDBLOCK ? -1 : 0;
-	if (!ret && sidecar_read(&s, d->to.dir.fd, name, err) == 0) {
+	if (!ret && sidecar_read(&s, d->to.dir.fd, name, err)) {
+		if (err->code != ENOENT)
+			ret = error_add(err,
+					"; take it away if the hashes alone are to decide what "
+					"is damaged");
+	} else if (!ret) {
 		d->session = s.session != SESSION_NONE;
 		found = sidecar_find(&s, d->name);
 		d->known = found;

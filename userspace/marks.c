@@ -397,6 +397,14 @@ int marks_recover(struct marks *m, struct svmdk_error *err)
 	return marks_write(m, SESSION_NONE, err);
 }
 
+bool marks_sidecar_is_broken(const struct marks *m, struct svmdk_error *err)
+{
+	if (!m->sidecar_err.code || m->sidecar_err.code == ENOENT)
+		return false;
+	*err = m->sidecar_err;
+	return true;
+}
+
 int marks_attach(struct container *c, struct svmdk_error *err)
 {
 	struct marks m;
@@ -404,7 +412,12 @@ int marks_attach(struct container *c, struct svmdk_error *err)
 
 	if (marks_open(&m, c, true, err))
 		return -1;
-	if (m.has_sidecar && marks_unended(&m)) {
+	/* It would say tomorrow, when it can be read, that nothing was written. */
+	if (marks_sidecar_is_broken(&m, err))
+		ret = error_add(err,
+				"; take it away, and svmdk manifest makes a new one, or attach "
+				"with -r");
+	if (!ret && m.has_sidecar && marks_unended(&m)) {
 		marks_look(&m);
 		ret = marks_recover(&m, err);
 	}

@@ -194,12 +194,21 @@ void marks_set_changed(struct marks *m, size_t i);
 int marks_write(struct marks *m, enum session session, struct svmdk_error *err);
 
 /**
+ * marks_sidecar_is_broken() - is there a sidecar that could not be read?
+ * @m: open
+ * @err: filled where there is
+ *
+ * Not the same as none: it may say that extents were written, or say it again soon.
+ */
+bool marks_sidecar_is_broken(const struct marks *m, struct svmdk_error *err);
+
+/**
  * marks_attach() - write down that a container may be written from now on
  * @c: the container, locked and not attached
  * @err: filled on failure
  *
- * On stable storage when it returns. Without a sidecar there is nothing to do.
- * Returns 0 or -1.
+ * On stable storage when it returns. Without a sidecar there is nothing to do; one that
+ * cannot be read is an error. Returns 0 or -1.
  */
 int marks_attach(struct container *c, struct svmdk_error *err);
 

@@ -215,6 +215,9 @@ static int begin(struct repair *r, struct svmdk_error *err)
 		*err = r->m.manifest_err;
 		return -1;
 	}
+	if (marks_sidecar_is_broken(&r->m, err))
+		return error_add(err, "; it says what was written since the manifest: take it away "
+				      "if the hashes alone are to decide what is damaged");
 	if (manifest_check_shape(&r->m.manifest, r->c.policy.dir.fd, r->m.manifest_name,
 				 &r->c.descriptor, r->c.name, err))
 		return -1;

@@ -60,6 +60,30 @@ no_leftovers() {
 	cmp c.vmdk grown
 }
 
+# It could say that they were written.
+@test "with a sidecar that cannot be read nothing is put back" {
+	local device
+	device=$(svmdk attach c.vmdk)
+	write_disk "$device" 8192 4096
+	svmdk detach "$device"
+	rsync -a c.vmdk* c-f*.vmdk written/
+	sed -i 's/^session.*/session of bytes/' c.vmdk.svmdk
+	refused 'c.vmdk.svmdk.*: .*take it away if the hashes alone' svmdk repair c.vmdk --from copy
+	cmp written/c-f001.vmdk c-f001.vmdk
+	cmp written/c-f002.vmdk c-f002.vmdk
+	mv c.vmdk lost
+	refused 'c.vmdk.svmdk.*: .*take it away if the hashes alone' svmdk repair c.vmdk --from copy
+	[ ! -e c.vmdk ]
+	# Neither is it attached, but to be read.
+	mv lost c.vmdk
+	refused 'c.vmdk.svmdk.*: .*take it away, and svmdk manifest' svmdk attach c.vmdk
+	device=$(svmdk attach -r c.vmdk)
+	svmdk detach "$device"
+	svmdk manifest c.vmdk
+	device=$(svmdk attach c.vmdk)
+	svmdk detach "$device"
+}
+
 @test "a copy that is damaged itself, or older, is refused" {
 	flip_bit c-f001.vmdk 99
 	flip_bit c-f002.vmdk 99
