@@ -53,6 +53,19 @@ static bool is_damaged(const struct hashing *h, size_t i, const struct hash_resu
 	       memcmp(e->hash, r->hash, HASH_SIZE) != 0;
 }
 
+/* It may be damage, which the manifest is the last to know of. */
+static void warn_unknown(const struct hashing *h, size_t i, const struct hash_result *r)
+{
+	const struct manifest_line *line = h->m.lines[h->queue[i]];
+
+	if (h->before[i] == CHANGE_UNKNOWN && line && memcmp(line->hash, r->hash, HASH_SIZE) != 0)
+		message_warn(
+			h->m.c->path, 0,
+			"%s has other bytes than in the manifest before, and no sidecar says why; "
+			"the new manifest takes them as they are",
+			h->m.members.list[h->queue[i]].name);
+}
+
 static int take_hash(void *arg, size_t i, const struct hash_result *r)
 {
 	struct hashing *h = arg;
@@ -82,6 +95,7 @@ static int take_hash(void *arg, size_t i, const struct hash_result *r)
 			      member->name);
 		h->moved++;
 	}
+	warn_unknown(h, i, r);
 	e->name = (char *)member->name;
 	e->changed = r->moved;
 	facts_of(&e->facts, &r->st, member->block ? r->size : (uint64_t)r->st.st_size);

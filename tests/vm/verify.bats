@@ -100,6 +100,16 @@ states() {
 	equal "intact intact intact intact intact" "$(states c.vmdk)"
 }
 
+@test "a manifest anew without the sidecar says what is not as in the one before" {
+	local said
+	svmdk manifest c.vmdk
+	rm c.vmdk.svmdk
+	flip_bit c-f002.vmdk 99
+	said=$(svmdk manifest c.vmdk 2>&1 >/dev/null)
+	grep -q 'warning: c-f002.vmdk has other bytes than in the manifest before' <<<"$said"
+	equal 1 "$(grep -c 'has other bytes' <<<"$said")"
+}
+
 @test "a copy without the sidecar is judged by hashes alone" {
 	svmdk manifest c.vmdk
 	rsync -a --exclude '*.svmdk' c.vmdk* c-f*.vmdk copy/
