@@ -466,8 +466,6 @@ static bool svmdk_source_list(struct svmdk_source *source, int bit, struct llist
 	unsigned long flags;
 	bool added;
 
-	if (test_bit(bit, &source->flags))
-		return false;
 	spin_lock_irqsave(&dev->flush_lock, flags);
 	added = !test_and_set_bit(bit, &source->flags);
 	if (added)
@@ -477,12 +475,12 @@ static bool svmdk_source_list(struct svmdk_source *source, int bit, struct llist
 }
 
 /**
- * svmdk_source_touch - its mtime is behind
+ * __svmdk_source_touch - the part of svmdk_source_touch() that a first write takes
  * @source: a file that a write has just changed
  *
- * Context: any. The mtime is set within a second, or at the next flush.
+ * Context: any, also interrupts.
  */
-void svmdk_source_touch(struct svmdk_source *source)
+void __svmdk_source_touch(struct svmdk_source *source)
 {
 	struct svmdk_device *dev = source->dev;
 
@@ -491,12 +489,12 @@ void svmdk_source_touch(struct svmdk_source *source)
 }
 
 /**
- * svmdk_source_unsync - it holds what is not on stable storage
- * @source: a file that the file way has just written
+ * __svmdk_source_unsync - the part of svmdk_source_unsync() that a first write takes
+ * @source: a file that the file way has written to
  *
- * Context: any.
+ * Context: any, also interrupts.
  */
-void svmdk_source_unsync(struct svmdk_source *source)
+void __svmdk_source_unsync(struct svmdk_source *source)
 {
 	svmdk_source_list(source, SVMDK_SOURCE_UNSYNCED, &source->unsynced, &source->dev->unsynced);
 }

@@ -66,9 +66,9 @@ void svmdk_source_adopt(struct svmdk_device *dev, struct svmdk_device *growth);
 void svmdk_source_put(struct svmdk_source *source);
 void svmdk_source_unpin(struct svmdk_source *source, u8 reason);
 void svmdk_source_hold_times(struct svmdk_source *source);
-void svmdk_source_touch(struct svmdk_source *source);
+void __svmdk_source_touch(struct svmdk_source *source);
 void svmdk_source_update_times(struct svmdk_source *source);
-void svmdk_source_unsync(struct svmdk_source *source);
+void __svmdk_source_unsync(struct svmdk_source *source);
 
 /* The inode that the data is in, also where a file system lies on another. */
 static inline struct inode *svmdk_source_inode(const struct svmdk_source *source)
@@ -79,6 +79,30 @@ static inline struct inode *svmdk_source_inode(const struct svmdk_source *source
 static inline bool svmdk_source_is_bdev(const struct svmdk_source *source)
 {
 	return source->claim;
+}
+
+/**
+ * svmdk_source_touch - its mtime is behind
+ * @source: a file that a write has just changed
+ *
+ * Context: any, also interrupts.
+ */
+static inline void svmdk_source_touch(struct svmdk_source *source)
+{
+	if (!test_bit(SVMDK_SOURCE_TOUCHED, &source->flags))
+		__svmdk_source_touch(source);
+}
+
+/**
+ * svmdk_source_unsync - the next flush must reach its file
+ * @source: a file that the file way has written to
+ *
+ * Context: any, also interrupts.
+ */
+static inline void svmdk_source_unsync(struct svmdk_source *source)
+{
+	if (!test_bit(SVMDK_SOURCE_UNSYNCED, &source->flags))
+		__svmdk_source_unsync(source);
 }
 
 #endif /* _SVMDK_SOURCE_H */
