@@ -48,8 +48,6 @@ static int read_sidecar(struct copy_side *side, const struct container *c, struc
 	if (!name)
 		return error_errno(err, ENOMEM, "cannot copy");
 	ret = sidecar_read(&side->sidecar, c->policy.dir.fd, name, err);
-	if (!ret && fstatat(c->policy.dir.fd, name, &side->sidecar_st, AT_SYMLINK_NOFOLLOW))
-		ret = error_errno(err, errno, "cannot read %s", name);
 	free(name);
 	side->has_sidecar = !ret;
 	if (!ret || err->code == ENOENT)
@@ -159,13 +157,13 @@ static int stage_sidecar(const struct copy_side *side, const struct copy_set *se
 	struct side_file text;
 	int lock = -1, ret;
 
-	ret = sidecar_write(&side->sidecar, s->fd, name, &side->sidecar_st, &lock, err);
+	ret = sidecar_write(&side->sidecar, s->fd, name, &side->sidecar.st, &lock, err);
 	if (ret)
 		return -1;
 	close(lock);
 	ret = side_file_read(&text, s->fd, name, err);
 	if (!ret)
-		ret = stage(set, 2, name, text.bytes, text.length, &side->sidecar_st, err);
+		ret = stage(set, 2, name, text.bytes, text.length, &side->sidecar.st, err);
 	side_file_free(&text);
 	unlinkat(s->fd, name, 0);
 	return ret;
@@ -178,7 +176,7 @@ static int stage_side_files(const struct copy_side *side, const struct copy_set 
 	const struct side_file *file;
 
 	if (side->has_sidecar &&
-	    (set->staging->any || !is_in_copy(set, sidecar, &side->sidecar_st)) &&
+	    (set->staging->any || !is_in_copy(set, sidecar, &side->sidecar.st)) &&
 	    stage_sidecar(side, set, sidecar, err))
 		return -1;
 	file = &side->manifest;

@@ -22,14 +22,12 @@
  * @descriptor: the descriptor
  * @manifest: the manifest; all zero when there is none
  * @sidecar: the sidecar, if @has_sidecar
- * @sidecar_st: status of it
  * @has_sidecar: there is one
  */
 struct copy_side {
 	struct side_file descriptor;
 	struct side_file manifest;
 	struct sidecar sidecar;
-	struct stat sidecar_st;
 	bool has_sidecar;
 };
 

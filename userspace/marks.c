@@ -447,6 +447,17 @@ static void note(struct marks *m, size_t member, bool ahead)
 		memset(&m->entries[member].facts, 0, sizeof(m->entries[member].facts));
 }
 
+/*
+ * One that did not end, of another boot or of where this is a copy of, must not look like
+ * one that is under way here.
+ */
+static enum session session_to_keep(const struct marks *m)
+{
+	if (m->session != SESSION_NONE && (m->travelled || strcmp(m->boot_id, m->this_boot)))
+		return SESSION_UNSURE;
+	return m->session;
+}
+
 static int note_all(struct container *c, const size_t *extents, size_t nr, bool ahead,
 		    struct svmdk_error *err)
 {
@@ -465,7 +476,7 @@ static int note_all(struct container *c, const size_t *extents, size_t nr, bool 
 	}
 	if (m.has_sidecar) {
 		note(&m, m.members.nr - 1, ahead);
-		ret = marks_write(&m, m.session, err);
+		ret = marks_write(&m, session_to_keep(&m), err);
 	}
 	marks_close(&m);
 	return ret;

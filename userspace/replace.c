@@ -87,19 +87,6 @@ static int fill_temp(int fd, const struct stat *like, const void *bytes, size_t 
 	return write_all(fd, bytes, length, 0) || fsync(fd) ? -1 : 0;
 }
 
-/* Fills and closes the temporary file; -1 with errno. */
-static int finish_temp(int fd, const struct stat *like, const void *bytes, size_t length)
-{
-	int saved;
-
-	if (fill_temp(fd, like, bytes, length) == 0)
-		return close(fd);
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return -1;
-}
-
 static int fail(struct svmdk_error *err, const char *name, const char *what)
 {
 	error_errno(err, errno, "%s", what);
@@ -182,16 +169,10 @@ static int rename_new(int dirfd, const char *temp, const char *name)
 	return 0;
 }
 
-int replace_create(int dirfd, const char *name, mode_t mode, const void *bytes, size_t length,
-		   struct svmdk_error *err)
+static int create_from(int dirfd, int fd, const char *temp, const char *name, const void *bytes,
+		       size_t length, struct svmdk_error *err)
 {
-	char temp[TEMP_NAME_LEN];
-	int fd;
-
-	fd = open_temp(dirfd, name, temp, mode);
-	if (fd < 0)
-		return fail(err, name, "cannot create it");
-	if (finish_temp(fd, NULL, bytes, length)) {
+	if (fill_temp(fd, NULL, bytes, length)) {
 		fail(err, name, "cannot write it");
 		unlinkat(dirfd, temp, 0);
 		return -1;
@@ -209,6 +190,21 @@ int replace_create(int dirfd, const char *name, mode_t mode, const void *bytes, 
 	return 0;
 }
 
+int replace_create(int dirfd, const char *name, mode_t mode, const void *bytes, size_t length,
+		   struct svmdk_error *err)
+{
+	char temp[TEMP_NAME_LEN];
+	int fd, ret;
+
+	fd = open_temp(dirfd, name, temp, mode);
+	if (fd < 0)
+		return fail(err, name, "cannot create it");
+	ret = create_from(dirfd, fd, temp, name, bytes, length, err);
+	/* Not before it has its name: without its lock anybody takes it for stale. */
+	close(fd);
+	return ret;
+}
+
 /* A new file may stay its maker's; an old one must not change hands. */
 static int set_owner(int fd, const struct stat *like, bool is_new)
 {
@@ -217,16 +213,18 @@ static int set_owner(int fd, const struct stat *like, bool is_new)
 	return fchmod(fd, like->st_mode & (is_new ? 0666 : 07777));
 }
 
-/* Fills and closes the temporary file; -1 with errno. */
+/* Fills the temporary file, which stays open, and locked; -1 with errno. */
 static int print_temp(int fd, const struct stat *like, bool is_new, replace_print_fn print,
 		      void *arg)
 {
-	FILE *to = fdopen(fd, "w");
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	FILE *to = copy < 0 ? NULL : fdopen(copy, "w");
 	int ret, saved;
 
 	if (!to) {
 		saved = errno;
-		close(fd);
+		if (copy >= 0)
+			close(copy);
 		errno = saved;
 		return -1;
 	}
@@ -244,7 +242,7 @@ int replace_whole(int dirfd, const char *name, const struct stat *like, replace_
 	bool is_new = faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) && errno == ENOENT;
 	char temp[TEMP_NAME_LEN];
 	struct stat st = *like;
-	int fd;
+	int fd, ret = -1;
 
 	if (!is_new && find_replaced(dirfd, name, &st, err))
 		return -1;
@@ -254,7 +252,9 @@ int replace_whole(int dirfd, const char *name, const struct stat *like, replace_
 	if (print_temp(fd, &st, is_new, print, arg)) {
 		fail(err, name, "cannot write a new file beside it");
 		unlinkat(dirfd, temp, 0);
-		return -1;
+	} else {
+		ret = rename_over(dirfd, temp, name, err);
 	}
-	return rename_over(dirfd, temp, name, err);
+	close(fd);
+	return ret;
 }

@@ -198,6 +198,7 @@ int sidecar_read(struct sidecar *s, int dirfd, const char *name, struct svmdk_er
 	*s = (struct sidecar){ 0 };
 	if (side_file_read(&file, dirfd, name, err))
 		return -1;
+	s->st = file.st;
 	ret = parse(s, &file, err);
 	side_file_free(&file);
 	if (!ret && s->nr) {

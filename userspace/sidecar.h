@@ -86,6 +86,7 @@ struct sidecar_entry {
 
 /**
  * struct sidecar - all of it
+ * @st: status of the file that it was read from
  * @session: see above
  * @boot_id: of the boot that @session is of; "" with SESSION_NONE
  * @travelled: it is a copy
@@ -94,6 +95,7 @@ struct sidecar_entry {
  * @room: of the array
  */
 struct sidecar {
+	struct stat st;
 	enum session session;
 	char boot_id[BOOT_ID_LEN];
 	bool travelled;

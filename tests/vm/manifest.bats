@@ -234,6 +234,18 @@ session() {
 	equal "$all_extents c.vmdk" "$(changed)"
 }
 
+@test "a session of another boot is still one that did not end when the disk grows" {
+	local device
+	svmdk manifest c.vmdk
+	mv c.vmdk.svmdk away
+	device=$(svmdk attach c.vmdk)
+	sed 's/^session none/session attached 5d1c5d1c-0000-4000-8000-000000000000/' away >c.vmdk.svmdk
+	svmdk grow c.vmdk 7M
+	grep '^session unsure' c.vmdk.svmdk
+	equal "$all_extents c-f007.vmdk c.vmdk" "$(changed)"
+	svmdk detach "$device"
+}
+
 # killed_at NUMBER COMMAND…: at its so-manieth system call that may matter
 killed_at() {
 	local number=$1
