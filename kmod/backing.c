@@ -65,31 +65,94 @@ static struct svmdk_backing *svmdk_backing_find(struct svmdk_device *dev,
 	return NULL;
 }
 
+/* Disks that lie one on the other. */
+#define SVMDK_MAX_DEPTH 8
+
+DEFINE_MUTEX(svmdk_tree_lock);
+
+/* Through no more than @depth disks of ours; more are taken for a yes. */
+static bool svmdk_tree_find(const struct svmdk_device *dev, const struct svmdk_device *below,
+			    unsigned int depth)
+{
+	const struct svmdk_backing *backing;
+
+	lockdep_assert_held(&svmdk_tree_lock);
+	if (dev == below || !depth)
+		return true;
+	list_for_each_entry(backing, &dev->backings, list)
+		if (backing->below && svmdk_tree_find(backing->below, below, depth - 1))
+			return true;
+	return false;
+}
+
+/**
+ * svmdk_backing_lie_on - does anything that a disk lies on lie on another?
+ * @dev: the disk, or a growth, which is another one than the disk that grows
+ * @below: the other disk
+ *
+ * What lies on a disk through another driver is not seen, and neither is where a file
+ * system went that has left its device.
+ *
+ * Context: svmdk_tree_lock is held.
+ */
+bool svmdk_backing_lie_on(const struct svmdk_device *dev, const struct svmdk_device *below)
+{
+	return svmdk_tree_find(dev, below, SVMDK_MAX_DEPTH + 1);
+}
+
+static void svmdk_backing_free(struct svmdk_backing *backing)
+{
+	if (backing->below)
+		svmdk_device_put(backing->below);
+	kfree(backing);
+}
+
+/* A disk that grew by what lies on it would wait for itself in its first flush. */
+static int svmdk_backing_set_below(struct svmdk_backing *backing)
+{
+	const struct svmdk_device *grows = backing->dev->grows;
+	bool cycle;
+
+	backing->below = svmdk_device_get_of(backing->bdev);
+	if (!backing->below || !grows)
+		return 0;
+	mutex_lock(&svmdk_tree_lock);
+	cycle = svmdk_tree_find(backing->below, grows, SVMDK_MAX_DEPTH);
+	mutex_unlock(&svmdk_tree_lock);
+	return cycle ? -EDEADLK : 0;
+}
+
 /**
  * svmdk_backing_get - the disk's record of a backing device
  * @dev: the disk, in setup
  * @bdev: the block device, or NULL where the file system has none, or many
  * @sb: the file system on it that the extent is in, or NULL
  *
- * Context: may sleep; the control file's lock is held. Returns NULL when
- * there is no memory. It lives as long as the disk.
+ * Context: may sleep; the control file's lock is held. Returns an ERR_PTR: -ENOMEM;
+ * -EDEADLK, of a growth: it lies on the disk. It lives as long as the disk.
  */
 struct svmdk_backing *svmdk_backing_get(struct svmdk_device *dev, struct block_device *bdev,
 					struct super_block *sb)
 {
 	struct svmdk_backing *backing = svmdk_backing_find(dev, bdev, sb);
+	int err;
 
 	if (backing)
 		return backing;
 	backing = kzalloc(sizeof(*backing), GFP_KERNEL_ACCOUNT);
 	if (!backing)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	backing->dev = dev;
 	backing->bdev = bdev;
 	backing->sb = sb;
 	backing->logical_block = SECTOR_SIZE;
 	backing->dma_alignment = SECTOR_SIZE - 1;
 	if (bdev) {
+		err = svmdk_backing_set_below(backing);
+		if (err) {
+			svmdk_backing_free(backing);
+			return ERR_PTR(err);
+		}
 		backing->devt = bdev->bd_dev;
 		backing->logical_block = bdev_logical_block_size(bdev);
 		backing->dma_alignment = bdev_dma_alignment(bdev);
@@ -111,16 +174,17 @@ struct svmdk_backing *svmdk_backing_get(struct svmdk_device *dev, struct block_d
  * Those that the disk has already are of no use any more; what lies on them is
  * to be moved to @backing->twin first.
  *
- * Context: the disk's lock is held; flushes may be under way.
+ * Context: svmdk_tree_lock and the disk's lock are held; flushes may be under way.
  */
 void svmdk_backing_adopt(struct svmdk_device *dev, struct svmdk_device *growth)
 {
 	struct svmdk_backing *backing, *next;
 
+	lockdep_assert_held(&svmdk_tree_lock);
 	list_for_each_entry_safe(backing, next, &growth->backings, list) {
 		list_del(&backing->list);
 		if (backing->twin) {
-			kfree(backing);
+			svmdk_backing_free(backing);
 			continue;
 		}
 		backing->dev = dev;
@@ -153,10 +217,12 @@ void svmdk_backing_free_all(struct svmdk_device *dev)
 {
 	struct svmdk_backing *backing, *next;
 
+	mutex_lock(&svmdk_tree_lock);
 	list_for_each_entry_safe(backing, next, &dev->backings, list) {
 		list_del(&backing->list);
-		kfree(backing);
+		svmdk_backing_free(backing);
 	}
+	mutex_unlock(&svmdk_tree_lock);
 }
 
 struct svmdk_flush_wait {

@@ -12,6 +12,12 @@
 
 struct svmdk_device;
 
+/*
+ * Guards what lies on what: svmdk_device.backings of disks that others can lie on, for
+ * whoever looks through more than one. Outside of a disk's lock.
+ */
+extern struct mutex svmdk_tree_lock;
+
 /**
  * struct svmdk_backing - a backing device: what extents of a disk lie on
  * @list: in svmdk_device.backings
@@ -20,6 +26,7 @@ struct svmdk_device;
  * @bdev: the block device; NULL where a file system has none, or many
  * @sb: the file system on it whose files are the extents; NULL where the
  *	block device itself is the extent
+ * @below: the disk of ours that @bdev was of at first, with a reference, or NULL
  * @devt: of @bdev. This and the next ones are asked once: a file system that is
  *	not mapped may change its device.
  * @logical_block: of @bdev, in bytes
@@ -40,6 +47,7 @@ struct svmdk_backing {
 	struct svmdk_backing *twin;
 	struct block_device *bdev;
 	struct super_block *sb;
+	struct svmdk_device *below;
 	dev_t devt;
 	unsigned int logical_block;
 	unsigned int dma_alignment;
@@ -55,6 +63,7 @@ struct svmdk_backing {
 
 struct svmdk_backing *svmdk_backing_get(struct svmdk_device *dev, struct block_device *bdev,
 					struct super_block *sb);
+bool svmdk_backing_lie_on(const struct svmdk_device *dev, const struct svmdk_device *below);
 void svmdk_backing_find_twins(struct svmdk_device *dev, struct svmdk_device *growth);
 void svmdk_backing_adopt(struct svmdk_device *dev, struct svmdk_device *growth);
 void svmdk_backing_free_all(struct svmdk_device *dev);

@@ -160,30 +160,21 @@ static const struct block_device_operations svmdk_fops = {
 };
 
 /**
- * svmdk_device_is_beneath - does a block device lie on a disk?
- * @dev: the disk
+ * svmdk_device_get_of - the device whose disk a block device is of
  * @bdev: the block device, which somebody has open
- * @depth: how many disks of ours to look through; more are taken for a yes
  *
- * What lies on the disk through another driver is not seen.
- *
- * Context: any.
+ * Context: any. Returns NULL where it is no disk of ours; else its memory stays until
+ * svmdk_device_put(), though it may be dying.
  */
-bool svmdk_device_is_beneath(const struct svmdk_device *dev, const struct block_device *bdev,
-			     unsigned int depth)
+struct svmdk_device *svmdk_device_get_of(const struct block_device *bdev)
 {
-	const struct svmdk_device *other;
-	struct svmdk_backing *backing;
+	struct svmdk_device *dev;
 
 	if (bdev->bd_disk->fops != &svmdk_fops)
-		return false;
-	other = bdev->bd_disk->private_data;
-	if (other == dev || !depth)
-		return true;
-	list_for_each_entry_lockless(backing, &other->backings, list)
-		if (backing->bdev && svmdk_device_is_beneath(dev, backing->bdev, depth - 1))
-			return true;
-	return false;
+		return NULL;
+	dev = bdev->bd_disk->private_data;
+	kref_get(&dev->kref);
+	return dev;
 }
 
 static int svmdk_device_reserve_index(struct svmdk_device *dev, s32 index)

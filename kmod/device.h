@@ -88,8 +88,7 @@ struct svmdk_device {
 
 struct svmdk_device *svmdk_device_alloc(const struct svmdk_ioc_create *arg);
 struct file *svmdk_device_get_descriptor(int fd);
-bool svmdk_device_is_beneath(const struct svmdk_device *dev, const struct block_device *bdev,
-			     unsigned int depth);
+struct svmdk_device *svmdk_device_get_of(const struct block_device *bdev);
 u32 svmdk_device_find_misfit(struct svmdk_device *dev, unsigned int block);
 struct svmdk_device *svmdk_device_create(const struct svmdk_ioc_create *arg);
 void svmdk_device_abandon(struct svmdk_device *dev);

@@ -216,13 +216,19 @@ static int svmdk_grow_live(struct svmdk_device *growth, struct file **descriptor
 			   struct svmdk_ioc_commit *arg)
 {
 	struct svmdk_device *dev = growth->grows;
-	struct svmdk_table *old = ERR_PTR(-ENODEV);
+	struct svmdk_table *old;
 	struct queue_limits lim;
 
 	svmdk_device_limits(growth, &lim);
+	mutex_lock(&svmdk_tree_lock);
 	mutex_lock(&dev->lock);
 	/* The disk of one that is not live may be gone. */
-	if (dev->state == SVMDK_LIVE) {
+	if (dev->state != SVMDK_LIVE) {
+		old = ERR_PTR(-ENODEV);
+	} else if (svmdk_backing_lie_on(growth, dev)) {
+		/* As of an extent, but what lies beneath it has grown meanwhile. */
+		old = ERR_PTR(-EDEADLK);
+	} else {
 		arg->index = dev->index;
 		arg->major = MAJOR(disk_devt(dev->disk));
 		arg->minor = MINOR(disk_devt(dev->disk));
@@ -232,6 +238,7 @@ static int svmdk_grow_live(struct svmdk_device *growth, struct file **descriptor
 						   ERR_PTR(-EOPNOTSUPP);
 	}
 	mutex_unlock(&dev->lock);
+	mutex_unlock(&svmdk_tree_lock);
 	if (IS_ERR(old))
 		return PTR_ERR(old);
 	synchronize_rcu();

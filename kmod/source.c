@@ -16,9 +16,6 @@
 #include "device.h"
 #include "source.h"
 
-/* Disks that lie one on the other. */
-#define SVMDK_MAX_DEPTH 8
-
 /*
  * Every file and block device that a disk has, of all disks, by inode: two
  * disks share one only where both read.
@@ -211,6 +208,17 @@ static int svmdk_source_claim(struct svmdk_source *source)
 	return 0;
 }
 
+static int svmdk_source_set_backing(struct svmdk_source *source, struct block_device *bdev,
+				    struct super_block *sb)
+{
+	struct svmdk_backing *backing = svmdk_backing_get(source->dev, bdev, sb);
+
+	if (IS_ERR(backing))
+		return PTR_ERR(backing);
+	source->backing = backing;
+	return 0;
+}
+
 static int svmdk_source_open_bdev(struct svmdk_source *source)
 {
 	struct address_space *mapping = source->file->f_mapping;
@@ -221,9 +229,9 @@ static int svmdk_source_open_bdev(struct svmdk_source *source)
 		return err;
 	if (bdev_is_zoned(file_bdev(source->claim)))
 		return -EINVAL;
-	source->backing = svmdk_backing_get(source->dev, file_bdev(source->claim), NULL);
-	if (!source->backing)
-		return -ENOMEM;
+	err = svmdk_source_set_backing(source, file_bdev(source->claim), NULL);
+	if (err)
+		return err;
 	/* What others wrote to its page cache is to be seen, too. */
 	err = filemap_write_and_wait(mapping);
 	if (!err)
@@ -235,10 +243,11 @@ static int svmdk_source_open_file(struct svmdk_source *source, u32 io)
 {
 	struct inode *inode = svmdk_source_inode(source);
 	struct super_block *sb = inode->i_sb;
+	int err;
 
-	source->backing = svmdk_backing_get(source->dev, sb->s_bdev, sb);
-	if (!source->backing)
-		return -ENOMEM;
+	err = svmdk_source_set_backing(source, sb->s_bdev, sb);
+	if (err)
+		return err;
 	if (io == SVMDK_IO_FILE)
 		source->reason = SVMDK_REASON_REQUESTED;
 	else
@@ -277,16 +286,6 @@ void svmdk_source_put(struct svmdk_source *source)
 	kfree(source);
 }
 
-/* A disk that grew by what lies on it would wait for itself in its first flush. */
-static int svmdk_source_check_cycle(const struct svmdk_source *source)
-{
-	const struct svmdk_device *grows = source->dev->grows;
-	const struct block_device *bdev = source->backing->bdev;
-
-	return grows && bdev && svmdk_device_is_beneath(grows, bdev, SVMDK_MAX_DEPTH) ? -EDEADLK :
-											0;
-}
-
 static struct svmdk_source *svmdk_source_new(struct svmdk_device *dev, struct file *file,
 					     bool write, u32 io, s32 *holder)
 {
@@ -312,8 +311,6 @@ static struct svmdk_source *svmdk_source_new(struct svmdk_device *dev, struct fi
 		err = svmdk_source_open_bdev(source);
 	else
 		err = svmdk_source_open_file(source, io);
-	if (!err)
-		err = svmdk_source_check_cycle(source);
 	if (err)
 		goto err_put;
 	return source;

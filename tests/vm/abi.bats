@@ -179,6 +179,8 @@ make_holed() {
 
 @test "a disk does not grow by what lies on it" {
 	abi_grow cycle
+	abi_grow mutual
+	abi_grow left-behind
 }
 
 @test "what is dirty is told once, and nothing of it is lost to a caller that cannot be told" {

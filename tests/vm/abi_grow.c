@@ -12,6 +12,7 @@
 #include "raw.h"
 
 #define ROUNDS 200
+#define LARGE_SECTORS (160 * 2048) /* enough for a btrfs */
 
 static int commit_with(int control, int descriptor, struct svmdk_ioc_commit *answer)
 {
@@ -344,13 +345,94 @@ static void test_cycle(void)
 	close(control);
 }
 
+/* Each would lie on the other; the second commit finds that, for no call before it can. */
+static void test_mutual(void)
+{
+	int control = open_control(), first = open_control(), second = open_control();
+	struct svmdk_ioc_commit end;
+
+	WANT(0, create(control, 0));
+	WANT(0, add_file(control, "one", SVMDK_IO_AUTO));
+	WANT(0, commit(control, &end));
+	WANT(0, create(control, 1));
+	WANT(0, add_file(control, "two", SVMDK_IO_AUTO));
+	WANT(0, commit(control, &end));
+	WANT(0, begin_growth(first, 0));
+	WANT(0, begin_growth(second, 1));
+	WANT(0, add_disk(first, "/dev/svmdk1", FILE_SECTORS));
+	WANT(0, add_disk(second, "/dev/svmdk0", FILE_SECTORS));
+	WANT(0, commit(first, &end));
+	WANT(-EDEADLK, commit(second, &end));
+	CHECK(sectors_of(control, 0) == 2 * FILE_SECTORS);
+	CHECK(sectors_of(control, 1) == FILE_SECTORS);
+	close(second);
+	close(first);
+	check_bytes(0, FILE_SECTORS, FILE_SECTORS, 2);
+	WANT(0, detach(control, 0));
+	WANT(0, detach(control, 1));
+	close(control);
+}
+
+static void attach_large(int control, int index, const char *name)
+{
+	struct svmdk_ioc_commit end;
+	int fd = open_file(name, O_RDWR | O_CREAT);
+
+	CHECK(ftruncate(fd, LARGE_SECTORS * 512) == 0);
+	WANT(0, create(control, index));
+	WANT(0, add(control, (struct svmdk_new_extent){
+				     .kind = SVMDK_KIND_FILE,
+				     .fd = fd,
+				     .sectors = LARGE_SECTORS,
+			     }));
+	WANT(0, commit(control, &end));
+	close(fd);
+}
+
+/* What a disk lies on may have left a disk that is gone by now: it is not looked at. */
+static void test_left_behind(void)
+{
+	int control = open_control(), growth = open_control();
+	struct svmdk_ioc_commit end;
+
+	attach_large(control, 0, "left");
+	attach_large(control, 1, "right");
+	CHECK(system("mkfs.btrfs -q -m single -d single /dev/svmdk0 2>/dev/null && mkdir -p on && "
+		     "mount /dev/svmdk0 on") == 0);
+	make_file("on/one", 1, FILE_SECTORS);
+	WANT(0, create(control, 2));
+	WANT(0, add_file(control, "on/one", SVMDK_IO_FILE));
+	WANT(0, commit(control, &end));
+	CHECK(system("btrfs device add -f /dev/svmdk1 on >/dev/null 2>&1 && "
+		     "btrfs device remove /dev/svmdk0 on") == 0);
+	WANT(0, detach(control, 0));
+
+	WANT(0, create(control, 3));
+	WANT(0, add_file(control, "two", SVMDK_IO_FILE));
+	WANT(0, commit(control, &end));
+	WANT(0, begin_growth(growth, 3));
+	WANT(0, add_disk(growth, "/dev/svmdk2", FILE_SECTORS));
+	close(growth);
+	WANT(0, detach(control, 3));
+	WANT(0, detach(control, 2));
+	CHECK(system("umount on && rmdir on && rm left right") == 0);
+	WANT(0, detach(control, 1));
+	close(control);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
-		{ "order", test_order },	 { "again", test_again },
-		{ "abandoned", test_abandoned }, { "gone-meanwhile", test_gone_meanwhile },
-		{ "race", test_race },		 { "dirty", test_dirty },
-		{ "cycle", test_cycle },	 { 0 },
+		{ "order", test_order },
+		{ "again", test_again },
+		{ "abandoned", test_abandoned },
+		{ "gone-meanwhile", test_gone_meanwhile },
+		{ "race", test_race },
+		{ "dirty", test_dirty },
+		{ "cycle", test_cycle },
+		{ "mutual", test_mutual },
+		{ "left-behind", test_left_behind },
+		{ 0 },
 	};
 
 	return run_tests(argc, argv, tests);
