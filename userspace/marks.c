@@ -207,6 +207,12 @@ void marks_look(struct marks *m)
 		members_look(&m->members, i);
 }
 
+/* The session that the sidecar tells of is not one that is under way here. */
+static bool session_is_elsewhere(const struct marks *m)
+{
+	return m->travelled || strcmp(m->boot_id, m->this_boot);
+}
+
 bool marks_unended(const struct marks *m)
 {
 	if (!m->has_sidecar)
@@ -214,8 +220,7 @@ bool marks_unended(const struct marks *m)
 	/* Attached without a mark of that: it was put here since. */
 	if (m->session == SESSION_NONE)
 		return m->live;
-	return !m->live || m->session == SESSION_UNSURE || m->travelled ||
-	       strcmp(m->boot_id, m->this_boot);
+	return !m->live || m->session == SESSION_UNSURE || session_is_elsewhere(m);
 }
 
 static bool has_moved(const struct marks *m, size_t i)
@@ -447,13 +452,10 @@ static void note(struct marks *m, size_t member, bool ahead)
 		memset(&m->entries[member].facts, 0, sizeof(m->entries[member].facts));
 }
 
-/*
- * One that did not end, of another boot or of where this is a copy of, must not look like
- * one that is under way here.
- */
+/* One that did not end must not look like one that is under way. */
 static enum session session_to_keep(const struct marks *m)
 {
-	if (m->session != SESSION_NONE && (m->travelled || strcmp(m->boot_id, m->this_boot)))
+	if (m->session != SESSION_NONE && session_is_elsewhere(m))
 		return SESSION_UNSURE;
 	return m->session;
 }

@@ -294,7 +294,8 @@ struct svmdk_ioc_set_runs {
  * another extent of its file is not; ENODATA, no extents; ENOMEM. Of a growth
  * also: ENODEV, the device has gone meanwhile; EOPNOTSUPP with @error_extent ~0,
  * what the new extents lie on asks more of each I/O than the disk was attached
- * with; EDEADLK, they lie on the disk by now; EBADF. Where a growth fails the disk is as it was.
+ * with; EDEADLK, they lie on the disk by now; EBADF. Where a growth fails the
+ * disk is as it was.
  */
 struct svmdk_ioc_commit {
 	__u32 size;

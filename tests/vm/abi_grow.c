@@ -24,14 +24,19 @@ static int commit_with(int control, int descriptor, struct svmdk_ioc_commit *ans
 	return call(control, SVMDK_IOC_COMMIT, answer);
 }
 
-static uint32_t make_disk(int control)
+static uint32_t attach_file(int control, int index, const char *name, enum svmdk_io io)
 {
 	struct svmdk_ioc_commit end;
 
-	WANT(0, create(control, -1));
-	WANT(0, add_file(control, "one", SVMDK_IO_FILE));
+	WANT(0, create(control, index));
+	WANT(0, add_file(control, name, io));
 	WANT(0, commit(control, &end));
 	return end.index;
+}
+
+static uint32_t make_disk(int control)
+{
+	return attach_file(control, -1, "one", SVMDK_IO_FILE);
 }
 
 static void test_order(void)
@@ -327,9 +332,7 @@ static void test_cycle(void)
 	CHECK(system("mkfs.ext4 -q /dev/svmdk0 && mkdir -p on && mount /dev/svmdk0 on") == 0);
 	make_file("on/one", 1, FILE_SECTORS);
 	make_file("on/two", 1, FILE_SECTORS);
-	WANT(0, create(control, 1));
-	WANT(0, add_file(control, "on/two", SVMDK_IO_AUTO));
-	WANT(0, commit(control, &end));
+	attach_file(control, 1, "on/two", SVMDK_IO_AUTO);
 
 	WANT(0, begin_growth(growth, 0));
 	WANT(-EDEADLK, add_file(growth, "on/one", SVMDK_IO_AUTO));
@@ -351,12 +354,8 @@ static void test_mutual(void)
 	int control = open_control(), first = open_control(), second = open_control();
 	struct svmdk_ioc_commit end;
 
-	WANT(0, create(control, 0));
-	WANT(0, add_file(control, "one", SVMDK_IO_AUTO));
-	WANT(0, commit(control, &end));
-	WANT(0, create(control, 1));
-	WANT(0, add_file(control, "two", SVMDK_IO_AUTO));
-	WANT(0, commit(control, &end));
+	attach_file(control, 0, "one", SVMDK_IO_AUTO);
+	attach_file(control, 1, "two", SVMDK_IO_AUTO);
 	WANT(0, begin_growth(first, 0));
 	WANT(0, begin_growth(second, 1));
 	WANT(0, add_disk(first, "/dev/svmdk1", FILE_SECTORS));
@@ -393,23 +392,18 @@ static void attach_large(int control, int index, const char *name)
 static void test_left_behind(void)
 {
 	int control = open_control(), growth = open_control();
-	struct svmdk_ioc_commit end;
 
 	attach_large(control, 0, "left");
 	attach_large(control, 1, "right");
 	CHECK(system("mkfs.btrfs -q -m single -d single /dev/svmdk0 2>/dev/null && mkdir -p on && "
 		     "mount /dev/svmdk0 on") == 0);
 	make_file("on/one", 1, FILE_SECTORS);
-	WANT(0, create(control, 2));
-	WANT(0, add_file(control, "on/one", SVMDK_IO_FILE));
-	WANT(0, commit(control, &end));
+	attach_file(control, 2, "on/one", SVMDK_IO_FILE);
 	CHECK(system("btrfs device add -f /dev/svmdk1 on >/dev/null 2>&1 && "
 		     "btrfs device remove /dev/svmdk0 on") == 0);
 	WANT(0, detach(control, 0));
 
-	WANT(0, create(control, 3));
-	WANT(0, add_file(control, "two", SVMDK_IO_FILE));
-	WANT(0, commit(control, &end));
+	attach_file(control, 3, "two", SVMDK_IO_FILE);
 	WANT(0, begin_growth(growth, 3));
 	WANT(0, add_disk(growth, "/dev/svmdk2", FILE_SECTORS));
 	close(growth);
