@@ -192,6 +192,19 @@ static int svmdk_source_check_conflict(const struct svmdk_source *source, s32 *h
 	return 0;
 }
 
+/*
+ * What others wrote to the page cache of a block device is to be seen, and what is cached
+ * there is out of date once the disk is written. Who only reads leaves it: a file system
+ * that is mounted has pages in use, which cannot be dropped.
+ */
+static int svmdk_source_sync_bdev(const struct svmdk_source *source)
+{
+	struct address_space *mapping = source->file->f_mapping;
+	int err = filemap_write_and_wait(mapping);
+
+	return err || !source->writable ? err : invalidate_inode_pages2(mapping);
+}
+
 /* Disks that only read may share a block device; who writes is alone. */
 static int svmdk_source_claim(struct svmdk_source *source)
 {
@@ -205,7 +218,7 @@ static int svmdk_source_claim(struct svmdk_source *source)
 	if (source->claim)
 		bdev_fput(source->claim);
 	source->claim = claim;
-	return 0;
+	return svmdk_source_sync_bdev(source);
 }
 
 static int svmdk_source_set_backing(struct svmdk_source *source, struct block_device *bdev,
@@ -221,7 +234,6 @@ static int svmdk_source_set_backing(struct svmdk_source *source, struct block_de
 
 static int svmdk_source_open_bdev(struct svmdk_source *source)
 {
-	struct address_space *mapping = source->file->f_mapping;
 	int err;
 
 	err = svmdk_source_claim(source);
@@ -229,14 +241,7 @@ static int svmdk_source_open_bdev(struct svmdk_source *source)
 		return err;
 	if (bdev_is_zoned(file_bdev(source->claim)))
 		return -EINVAL;
-	err = svmdk_source_set_backing(source, file_bdev(source->claim), NULL);
-	if (err)
-		return err;
-	/* What others wrote to its page cache is to be seen, too. */
-	err = filemap_write_and_wait(mapping);
-	if (!err)
-		err = invalidate_inode_pages2(mapping);
-	return err;
+	return svmdk_source_set_backing(source, file_bdev(source->claim), NULL);
 }
 
 static int svmdk_source_open_file(struct svmdk_source *source, u32 io)
