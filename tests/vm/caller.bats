@@ -52,6 +52,37 @@ teardown() {
 	svmdk detach --all
 }
 
+# modprobe_says TEXT MODE COMMAND…: where modprobe(8) says that and fails
+modprobe_says() {
+	printf '#!/bin/sh\necho "%s" >&2\nexit 1\n' "$1" >"$BATS_TEST_TMPDIR/modprobe"
+	chmod "$2" "$BATS_TEST_TMPDIR/modprobe"
+	# shellcheck disable=SC2016 # that shell's
+	unshare -m sh -c 'mount --bind "$0" /usr/sbin/modprobe && exec "$@"' \
+		"$BATS_TEST_TMPDIR/modprobe" "${@:3}"
+}
+
+@test "what modprobe says is passed on, with what helps" {
+	local cannot='^svmdk: module svmdk is not loaded and cannot be:'
+	modprobe -r svmdk
+	make_container "$BOX/disk.vmdk" 8
+	refused "$cannot could not insert 'svmdk': Key was rejected by service; it must be signed with a key that this machine trusts, see mokutil" \
+		modprobe_says "modprobe: ERROR: could not insert 'svmdk': Key was rejected by service" \
+		755 svmdk attach "$BOX/disk.vmdk"
+	refused "$cannot could not insert 'svmdk': Operation not permitted; root may not load modules here; load it outside the container" \
+		modprobe_says "modprobe: ERROR: could not insert 'svmdk': Operation not permitted" \
+		755 svmdk attach "$BOX/disk.vmdk"
+	refused "$cannot modprobe failed and did not say why; install it with dkms or .make install" \
+		modprobe_says '' 755 svmdk attach "$BOX/disk.vmdk"
+	refused "$cannot No(no){200}; install it with dkms" \
+		modprobe_says "modprobe: FATAL: No$(printf 'no%.0s' {1..200})." 755 svmdk attach "$BOX/disk.vmdk"
+	# No more is kept than what one line can have, and no less is read.
+	refused "$cannot (no){200,260}n?; install it with dkms" \
+		modprobe_says "$(printf 'no%.0s' {1..20000})" 755 svmdk attach "$BOX/disk.vmdk"
+	refused "$cannot there is no modprobe; load it with insmod" \
+		modprobe_says '' 644 svmdk attach "$BOX/disk.vmdk"
+	[ ! -e /sys/module/svmdk ]
+}
+
 @test "a module of another version is not talked to" {
 	[ -e /job/other-version.ko ] || skip "no such module was built"
 	make_container "$BOX/disk.vmdk" 8
