@@ -217,17 +217,34 @@ static int set_cell(struct libscols_line *line, size_t i, char *text)
 	return text && scols_line_refer_data(line, i, text) == 0 ? 0 : -1;
 }
 
-/* The descriptor has the names; the driver was given none. */
+static bool has_column(const struct list *l, enum column_id column)
+{
+	size_t i;
+
+	for (i = 0; i < l->nr_chosen; i++)
+		if (l->chosen[i] == column)
+			return true;
+	return false;
+}
+
+/*
+ * The descriptor has the names; the driver was given none. A list without them is better
+ * than none, but it is not left to be guessed why.
+ */
 static bool open_descriptor(const struct device *device, struct container *c)
 {
 	struct svmdk_error err;
 
-	if (container_open(c, device->descriptor, NULL, 0, &err))
-		return false;
-	if (c->descriptor.nr_extents == device->status.extents &&
-	    c->descriptor.sectors == device->status.sectors)
-		return true;
-	container_close(c);
+	if (container_open(c, device->descriptor, NULL, 0, &err) == 0) {
+		if (c->descriptor.nr_extents == device->status.extents &&
+		    c->descriptor.sectors == device->status.sectors)
+			return true;
+		container_close(c);
+		error_set(&err, ESTALE, "it has other extents than the disk");
+		error_at(&err, device->descriptor, 0);
+	}
+	message_warn(err.file[0] ? err.file : device->descriptor, err.line,
+		     "the names of the extents are not known: %s", err.text);
 	return false;
 }
 
@@ -236,7 +253,7 @@ static int add_extent_lines(struct list *l, const struct device *device,
 			    uint32_t nr)
 {
 	struct container c;
-	const bool named = open_descriptor(device, &c);
+	const bool named = nr && has_column(l, COL_NAME) && open_descriptor(device, &c);
 	int result = 0;
 	uint32_t i;
 	size_t j;

@@ -308,8 +308,16 @@ is_detached_or_not() {
 	whatever_fails attach is_detached_or_not detach /dev/svmdk0
 }
 
+# Or without the names of the extents, if it says that it does not know them.
 says_or_not() {
-	[ "$status" != 0 ] || says_the_same
+	[ "$status" = 0 ] || return 0
+	grep -q 'warning: the names of the extents are not known: ' "$BATS_TEST_TMPDIR/err" || {
+		says_the_same
+		return
+	}
+	equal '' "$(grep -o '"name": "c-f00.*' "$BATS_TEST_TMPDIR/out")"
+	sed 's/"name": null/"name": "c-f001.vmdk"/' "$BATS_TEST_TMPDIR/out" >"$BATS_TEST_TMPDIR/named"
+	says_as_before "$BATS_TEST_TMPDIR/named"
 }
 
 @test "what is attached is told as it is" {

@@ -195,6 +195,14 @@ holes.vmdk 0 0 file hole
 	refused 'no column NOSUCH' svmdk list -o NAME,NOSUCH
 	equal 2 "$(svmdk list -o NOSUCH >&2 || echo $?)"
 	fails_with 1 'svmdk7: not attached; see svmdk list' svmdk list /dev/svmdk7
+	# Where the names cannot be had it is said why, to who asks for them.
+	grep -v ZERO "$BOX/other.vmdk" >"$BATS_TEST_TMPDIR/other"
+	cat "$BATS_TEST_TMPDIR/other" >"$BOX/other.vmdk"
+	equal "svmdk: $BOX/other.vmdk: warning: the names of the extents are not known: it has other extents than the disk" \
+		"$(svmdk list --json 2>&1 >"$BATS_TEST_TMPDIR/list")"
+	equal '["disk-f001.vmdk","disk-f002.vmdk",null,null]' \
+		"$(jq -c '[.svmdk[].children[].name]' "$BATS_TEST_TMPDIR/list")"
+	equal '' "$(svmdk list 2>&1 >/dev/null)$(svmdk list -e -o WAY 2>&1 >/dev/null)"
 }
 
 @test "a container that was written gets a new CID once, one that was read keeps its own" {
