@@ -94,7 +94,7 @@ static void svmdk_cmd_finish(struct svmdk_cmd *cmd, long ret)
 /*
  * What is short is tried again from where it stopped, which brings out the
  * reason: an error, or nothing at all where the file has become too short. So
- * is what could not be done without waiting, now or further down.
+ * is what could not be done without waiting, for memory too, now or further down.
  */
 static void svmdk_cmd_done(struct svmdk_cmd *cmd, long ret)
 {
@@ -105,7 +105,7 @@ static void svmdk_cmd_done(struct svmdk_cmd *cmd, long ret)
 	} else if (ret > 0) {
 		cmd->done += ret;
 		again = cmd->done < cmd->bio->bi_iter.bi_size;
-	} else if (ret == -EAGAIN || ret == -EOPNOTSUPP) {
+	} else if (ret == -EAGAIN || ret == -EOPNOTSUPP || ret == -ENOMEM) {
 		again = cmd->iocb.ki_flags & IOCB_NOWAIT;
 	}
 	if (again) {
@@ -221,6 +221,17 @@ static void svmdk_cmd_work(struct work_struct *work)
 }
 
 /*
+ * What is written goes by the limit of whoever writes (generic_write_check_limits()), and
+ * that is not he who happens to submit this. And before the file system looks at
+ * IOCB_NOWAIT it looks for an xattr that a write takes away, and may read it from the disk
+ * for that, unless it knows that there is none (__file_remove_privs()).
+ */
+static bool svmdk_may_write_inline(const struct svmdk_extent *extent)
+{
+	return rlimit(RLIMIT_FSIZE) == RLIM_INFINITY && IS_NOSEC(file_inode(extent->source->file));
+}
+
+/*
  * May the task that submits a bio take it through the file system itself?
  * Nothing of its own may wait on current->bio_list meanwhile, for even with
  * IOCB_NOWAIT memory may be waited for. And the file system's bios are to be
@@ -232,6 +243,8 @@ static bool svmdk_may_try_inline(const struct svmdk_cmd *cmd)
 	bool same = true;
 
 	if (!cmd->extent->nowait || (current->flags & PF_KTHREAD))
+		return false;
+	if (op_is_write(bio_op(cmd->bio)) && !svmdk_may_write_inline(cmd->extent))
 		return false;
 	if (waiting && (!bio_list_empty(&waiting[0]) || !bio_list_empty(&waiting[1])))
 		return false;

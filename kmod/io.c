@@ -142,6 +142,11 @@ static void svmdk_write_end_io(struct bio *bio)
 	 */
 	smp_mb();
 
+	/* It found out that it cannot: what the disk's own users are told (blkdev_issue_zeroout()). */
+	if (unlikely(bio->bi_status) && bio_op(bio) == REQ_OP_WRITE_ZEROES &&
+	    !bdev_write_zeroes_sectors(backing->bdev))
+		bio->bi_status = BLK_STS_NOTSUPP;
+
 	/* Failed or not: part of it may have reached the disk. */
 	if (!READ_ONCE(backing->dirty))
 		WRITE_ONCE(backing->dirty, 1);

@@ -211,14 +211,20 @@ static int svmdk_source_claim(struct svmdk_source *source)
 	dev_t devt = svmdk_source_inode(source)->i_rdev;
 	blk_mode_t mode = BLK_OPEN_READ | (source->writable ? BLK_OPEN_WRITE : 0);
 	struct file *claim;
+	int err;
 
 	claim = bdev_file_open_by_dev(devt, mode, source->writable ? source : NULL, NULL);
 	if (IS_ERR(claim))
 		return PTR_ERR(claim);
+	err = svmdk_source_sync_bdev(source);
+	if (err) {
+		bdev_fput(claim);
+		return err;
+	}
 	if (source->claim)
 		bdev_fput(source->claim);
 	source->claim = claim;
-	return svmdk_source_sync_bdev(source);
+	return 0;
 }
 
 static int svmdk_source_set_backing(struct svmdk_source *source, struct block_device *bdev,
@@ -336,8 +342,12 @@ static int svmdk_source_upgrade(struct svmdk_source *source, struct file *file, 
 	mutex_unlock(&svmdk_sources_lock);
 	if (!err && source->claim)
 		err = svmdk_source_claim(source);
+	else if (!err && source->reason && IS_SWAPFILE(svmdk_source_inode(source)))
+		err = -ETXTBSY;
 	if (err) {
+		mutex_lock(&svmdk_sources_lock);
 		source->writable = false;
+		mutex_unlock(&svmdk_sources_lock);
 		return err;
 	}
 	fput(source->file);

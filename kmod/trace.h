@@ -35,7 +35,7 @@ TRACE_EVENT(svmdk_submit,
 		__field(u64, sector)
 		__field(u64, source)
 		__field(u32, sectors)
-		__field(u8, way)
+		__field(u32, way)
 		__array(char, rwbs, SVMDK_RWBS_LEN)
 	),
 	TP_fast_assign(
@@ -45,6 +45,7 @@ TRACE_EVENT(svmdk_submit,
 		__entry->source = source;
 		__entry->sectors = bio_sectors(bio);
 		__entry->way = way;
+		memset(__entry->rwbs, 0, SVMDK_RWBS_LEN);
 		blk_fill_rwbs(__entry->rwbs, bio->bi_opf);
 	),
 	TP_printk("%d,%d %s %llu + %u extent %u %s at %llu",
@@ -72,6 +73,7 @@ TRACE_EVENT(svmdk_complete,
 		__entry->sector = sector;
 		__entry->sectors = sectors;
 		__entry->error = blk_status_to_errno(status);
+		memset(__entry->rwbs, 0, SVMDK_RWBS_LEN);
 		blk_fill_rwbs(__entry->rwbs, (__force blk_opf_t)op);
 	),
 	TP_printk("%d,%d %s %llu + %u extent %u [%d]",

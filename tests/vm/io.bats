@@ -172,3 +172,41 @@ zeroes_leave_no_hole() {
 		svmdk detach "$dev"
 	done
 }
+
+# A limit of his own (SIGXFSZ, EFBIG) would fail the write of whoever wrote the pages.
+@test "whoever submits a write by the file way may have a limit on the size of files" {
+	local type dev
+	for type in xfs ext4 btrfs; do
+		make_backing "$type"
+		make_container "$BACKING/c.vmdk" 8192 8192
+		dev=$(svmdk attach --io file "$BACKING/c.vmdk")
+		# Warm, so that it could be done at once.
+		write_disk "$dev" 4096000 4096
+		(
+			ulimit -f 1
+			random_bytes 4096 | dd of="$dev" bs=4k seek=1000 count=1 oflag=direct status=none
+			random_bytes 8192 | dd of="$dev" bs=8k seek=600 count=1 status=none conv=fsync
+		)
+		cmp <(read_disk "$dev") <(read_extents "$BACKING/c.vmdk")
+		svmdk detach "$dev"
+		clean_up
+	done
+}
+
+# They are looked for at the first write, and would be waited for where nobody may wait.
+@test "an extent on XFS whose attributes lie outside of its inode is written by the file way" {
+	local dev
+	make_backing xfs
+	make_container "$BACKING/c.vmdk" 8192
+	# setxattr(2)
+	perl -e 'for my $i (1 .. 20) {
+			my ($name, $value) = ("user.$i\0", "x" x 3000);
+			syscall(188, $ARGV[0], $name, $value, length $value, 0) == 0 or die "$!"
+		}' "$BACKING/c-f001.vmdk"
+	umount "$BACKING"
+	mount /job/disks/data "$BACKING"
+	dev=$(svmdk attach --io file "$BACKING/c.vmdk")
+	ends write_disk "$dev" 4096000 4096
+	cmp <(read_disk "$dev") <(read_extents "$BACKING/c.vmdk")
+	svmdk detach "$dev"
+}

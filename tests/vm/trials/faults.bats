@@ -213,6 +213,26 @@ middle_start() {
 	done
 }
 
+# As a RAID controller does that never said what it can.
+@test "a disk that finds out that it writes no zeroes by itself is sent them" {
+	local begin=$((PART * 4096))
+	modprobe scsi_debug dev_size_mb=128 delay=0 lbpws=1 lbpws10=1
+	eventually has_scsi
+	udevadm settle
+	make_good
+	mount_bad ext4 "/dev/${scsi##*/}"
+	make_parts mapped
+	[ "$(cat "$scsi/queue/write_zeroes_max_bytes")" -gt 0 ]
+	echo 1 >/sys/module/scsi_debug/parameters/write_same_length
+	for _ in first again; do
+		blkdiscard -f -z -o $begin -l $begin "$dev"
+		equal '' "$(dd if="$dev" iflag=direct,skip_bytes bs=64k skip=$begin count=8 status=none | tr -d '\0')"
+		write_disk "$dev" $begin 524288
+	done
+	equal 0 "$(cat "$scsi/queue/write_zeroes_max_bytes")"
+	goes_away
+}
+
 @test "commands that are not answered are tried again, and nobody else waits" {
 	local way
 	for way in mapped file; do
