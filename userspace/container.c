@@ -13,8 +13,11 @@
 #include <unistd.h>
 
 #include "container.h"
+#include "leftovers.h"
+#include "manifest_file.h"
 #include "replace.h"
 #include "same_time.h"
+#include "sidecar.h"
 #include "size.h"
 
 /* Files that are open beside the extents: standard ones, libraries' own. */
@@ -109,6 +112,40 @@ static int find_folder(struct container *c, struct svmdk_error *err)
 	return ret;
 }
 
+char *container_side_name(const struct container *c, const char *suffix)
+{
+	char *name;
+
+	return asprintf(&name, "%s%s", c->name, suffix) < 0 ? NULL : name;
+}
+
+/* What a command would write over or take away, were it an extent. */
+static int refuse_own_files(struct container *c, struct svmdk_error *err)
+{
+	const struct descriptor *d = &c->descriptor;
+	const char *last;
+	size_t i;
+
+	for (i = 0; i < d->nr_extents; i++) {
+		if (!extent_has_file(&d->extents[i]))
+			continue;
+		last = strrchr(d->extents[i].name, '/');
+		last = last ? last + 1 : d->extents[i].name;
+		if (strncmp(last, REPLACE_PREFIX, strlen(REPLACE_PREFIX)))
+			continue;
+		error_set(err, EINVAL,
+			  "extent %s is named like svmdk's own temporary files, which are taken "
+			  "away; give it another name",
+			  d->extents[i].name);
+		return error_at(err, c->path, d->extents[i].line);
+	}
+	if (open_policy_own(&c->policy, container_side_name(c, MANIFEST_SUFFIX), err) ||
+	    open_policy_own(&c->policy, container_side_name(c, SIDECAR_SUFFIX), err) ||
+	    open_policy_own(&c->policy, leftovers_name(c), err))
+		return error_at(err, c->path, 0);
+	return 0;
+}
+
 int container_open(struct container *c, const char *path, char *const *allow, size_t nr_allow,
 		   struct svmdk_error *err)
 {
@@ -124,7 +161,7 @@ int container_open(struct container *c, const char *path, char *const *allow, si
 		if (open_policy_allow(&c->policy, allow[i], err))
 			goto failed;
 	}
-	if (read_descriptor(c, err))
+	if (read_descriptor(c, err) || refuse_own_files(c, err))
 		goto failed;
 	return 0;
 failed:

@@ -49,6 +49,15 @@ int container_open(struct container *c, const char *path, char *const *allow, si
 		   struct svmdk_error *err);
 
 /**
+ * container_side_name() - the name of a file that svmdk keeps beside the descriptor
+ * @c: open
+ * @suffix: that is added to the descriptor's name
+ *
+ * In the descriptor's folder. Returns it, to be freed, or NULL where there is no memory.
+ */
+char *container_side_name(const struct container *c, const char *suffix);
+
+/**
  * container_close() - close and free
  * @c: a container; drops its lock too. One that is all zero is fine.
  */

@@ -20,17 +20,9 @@ void copy_side_free(struct copy_side *side)
 	*side = (struct copy_side){ 0 };
 }
 
-/* Of a name with the suffix; NULL where there is no memory. */
-static char *side_name(const struct container *c, const char *suffix)
-{
-	char *name;
-
-	return asprintf(&name, "%s%s", c->name, suffix) < 0 ? NULL : name;
-}
-
 static int read_manifest(struct copy_side *side, const struct container *c, struct svmdk_error *err)
 {
-	char *name = side_name(c, MANIFEST_SUFFIX);
+	char *name = container_side_name(c, MANIFEST_SUFFIX);
 	int ret;
 
 	if (!name)
@@ -42,7 +34,7 @@ static int read_manifest(struct copy_side *side, const struct container *c, stru
 
 static int read_sidecar(struct copy_side *side, const struct container *c, struct svmdk_error *err)
 {
-	char *name = side_name(c, SIDECAR_SUFFIX);
+	char *name = container_side_name(c, SIDECAR_SUFFIX);
 	int ret;
 
 	if (!name)
@@ -193,8 +185,8 @@ static int stage_side_files(const struct copy_side *side, const struct copy_set 
 int copy_side_stage(const struct copy_side *side, const struct copy_set *set,
 		    struct svmdk_error *err)
 {
-	char *manifest = side_name(set->container, MANIFEST_SUFFIX);
-	char *sidecar = side_name(set->container, SIDECAR_SUFFIX);
+	char *manifest = container_side_name(set->container, MANIFEST_SUFFIX);
+	char *sidecar = container_side_name(set->container, SIDECAR_SUFFIX);
 	int ret;
 
 	if (manifest && sidecar)

@@ -43,7 +43,7 @@ static int open_place(struct replacement *r, const struct open_policy *to, const
 		return -1;
 	}
 	memcpy(&id, hash, sizeof(id));
-	snprintf(r->temp, sizeof(r->temp), ".svmdk-repair-%016" PRIx64 ".tmp", id);
+	snprintf(r->temp, sizeof(r->temp), REPLACE_PREFIX "repair-%016" PRIx64 ".tmp", id);
 	return 0;
 }
 

@@ -13,27 +13,33 @@
 #include <unistd.h>
 
 #include "replace.h"
+#include "safe_open.h"
 #include "write_all.h"
 
 #define TEMP_NAME_LEN (NAME_MAX + 1)
 
-/* One that nobody has locked was left by somebody who was killed. */
-static bool remove_stale(int dirfd, const char *temp)
+/*
+ * One that nobody has locked was left by somebody who was killed; but not one that came
+ * by that name meanwhile.
+ */
+static void remove_stale(int dirfd, const char *temp)
 {
-	int fd = openat(dirfd, temp, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	bool stale;
+	struct stat st, named;
+	int fd = safe_open_regular(dirfd, temp, O_RDONLY, &st);
 
 	if (fd < 0)
-		return false;
-	stale = flock(fd, LOCK_EX | LOCK_NB) == 0 && unlinkat(dirfd, temp, 0) == 0;
+		return;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0 &&
+	    fstatat(dirfd, temp, &named, AT_SYMLINK_NOFOLLOW) == 0 && named.st_dev == st.st_dev &&
+	    named.st_ino == st.st_ino)
+		unlinkat(dirfd, temp, 0);
 	close(fd);
-	return stale;
 }
 
 /* Always the same name, so that the next one finds what a kill left. */
 static void name_temp(char temp[TEMP_NAME_LEN], const char *name)
 {
-	snprintf(temp, TEMP_NAME_LEN, ".svmdk-%.230s.tmp", name);
+	snprintf(temp, TEMP_NAME_LEN, REPLACE_PREFIX "%.230s.tmp", name);
 }
 
 /* False, and closed: somebody saw it before it was locked, and takes it for stale. */
@@ -59,12 +65,14 @@ static int open_temp(int dirfd, const char *name, char temp[TEMP_NAME_LEN], mode
 	do {
 		name_temp(temp, name);
 		fd = openat(dirfd, temp, flags, mode);
-		if (fd < 0 && errno == EEXIST && remove_stale(dirfd, temp))
+		if (fd < 0 && errno == EEXIST) {
+			remove_stale(dirfd, temp);
 			fd = openat(dirfd, temp, flags, mode);
+		}
 		if (fd < 0 && errno == EEXIST) {
 			if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 				return -1;
-			snprintf(temp, TEMP_NAME_LEN, ".svmdk-%016" PRIx64 ".tmp", random);
+			snprintf(temp, TEMP_NAME_LEN, REPLACE_PREFIX "%016" PRIx64 ".tmp", random);
 			fd = openat(dirfd, temp, flags, mode);
 		}
 	} while (fd >= 0 && !keep_temp(fd));

@@ -14,6 +14,8 @@
  * folder, fsync, rename, fsync of the folder.
  */
 
+#define REPLACE_PREFIX ".svmdk-" /* how the names of temporary files begin */
+
 /**
  * replace_file_locked() - replace a file's content, and keep hold of the new file
  * @dirfd: the folder it is in

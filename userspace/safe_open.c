@@ -45,6 +45,23 @@ int safe_reopen(int fd, int flags)
 	return open(name, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
+int safe_open_regular(int dirfd, const char *name, int flags, struct stat *st)
+{
+	int path_fd = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC), fd = -1, saved;
+
+	if (path_fd < 0)
+		return -1;
+	if (fstat(path_fd, st) == 0) {
+		errno = EBADF;
+		if (S_ISREG(st->st_mode))
+			fd = safe_reopen(path_fd, flags);
+	}
+	saved = errno;
+	close(path_fd);
+	errno = saved;
+	return fd;
+}
+
 /* Takes away `.', `..' and doubled slashes of an absolute path, in place. */
 static void normalize(char *path)
 {
@@ -162,6 +179,14 @@ int open_policy_init(struct open_policy *policy, const char *dir, const struct s
 	return dir_open(&policy->dir, dir, err);
 }
 
+int open_policy_own(struct open_policy *policy, char *name, struct svmdk_error *err)
+{
+	if (!name)
+		return error_errno(err, ENOMEM, "cannot open the descriptor");
+	policy->own[policy->nr_own++] = name;
+	return 0;
+}
+
 int open_policy_allow(struct open_policy *policy, const char *dir, struct svmdk_error *err)
 {
 	struct allowed_dir *allowed;
@@ -182,6 +207,8 @@ void open_policy_free(struct open_policy *policy)
 
 	for (i = 0; i < policy->nr_allowed; i++)
 		dir_close(&policy->allowed[i]);
+	for (i = 0; i < policy->nr_own; i++)
+		free(policy->own[i]);
 	free(policy->allowed);
 	dir_close(&policy->dir);
 	*policy = (struct open_policy){ 0 };
@@ -230,15 +257,32 @@ static int refuse(struct svmdk_error *err, int code, const char *name)
 	}
 }
 
+/* By whatever name it was reached. They are looked at each time, for they are replaced whole. */
+static int check_own(const struct open_policy *policy, const char *name, const struct stat *st,
+		     struct svmdk_error *err)
+{
+	struct stat own;
+	size_t i;
+
+	if (st->st_dev == policy->descriptor.st_dev && st->st_ino == policy->descriptor.st_ino)
+		return error_set(err, EINVAL, "extent %s is the descriptor itself", name);
+	for (i = 0; i < policy->nr_own; i++)
+		if (fstatat(policy->dir.fd, policy->own[i], &own, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    own.st_dev == st->st_dev && own.st_ino == st->st_ino)
+			return error_set(err, EINVAL,
+					 "extent %s is what svmdk keeps as %s beside the "
+					 "descriptor, and would be overwritten; give one of them "
+					 "another name",
+					 name, policy->own[i]);
+	return 0;
+}
+
 static int check_type(const struct open_policy *policy, const char *name, const struct stat *st,
 		      bool block_allowed, struct svmdk_error *err)
 {
 	switch (st->st_mode & S_IFMT) {
 	case S_IFREG:
-		if (st->st_dev != policy->descriptor.st_dev ||
-		    st->st_ino != policy->descriptor.st_ino)
-			return 0;
-		return error_set(err, EINVAL, "extent %s is the descriptor itself", name);
+		return check_own(policy, name, st, err);
 	case S_IFBLK:
 		return block_allowed ? 0 : refuse(err, ENOTBLK, name);
 	case S_IFDIR:

@@ -13,6 +13,8 @@
  * descriptor's own folder or below, reached through no symbolic link.
  */
 
+#define OPEN_POLICY_OWN 3
+
 /**
  * struct allowed_dir - a folder in which extents may be
  * @path: real path of it: absolute, without symbolic links
@@ -29,12 +31,16 @@ struct allowed_dir {
  * struct open_policy - what may be opened
  * @dir: the descriptor's own folder
  * @descriptor: status of the descriptor, which is no extent of its own
+ * @own: names of what svmdk keeps beside it, which are no extents either
+ * @nr_own: number of these
  * @allowed: folders that widen it
  * @nr_allowed: number of these
  */
 struct open_policy {
 	struct allowed_dir dir;
 	struct stat descriptor;
+	char *own[OPEN_POLICY_OWN];
+	size_t nr_own;
 	struct allowed_dir *allowed;
 	size_t nr_allowed;
 };
@@ -50,6 +56,17 @@ struct open_policy {
  */
 int open_policy_init(struct open_policy *policy, const char *dir, const struct stat *descriptor,
 		     struct svmdk_error *err);
+
+/**
+ * open_policy_own() - refuse what svmdk itself writes beside the descriptor
+ * @policy: narrowed
+ * @name: of a file in the descriptor's folder; need not exist. The policy frees it. NULL is
+ *	no memory.
+ * @err: filled on failure
+ *
+ * OPEN_POLICY_OWN times at most. Returns 0 or -1.
+ */
+int open_policy_own(struct open_policy *policy, char *name, struct svmdk_error *err);
 
 /**
  * open_policy_allow() - allow what is in another folder or below it
@@ -115,5 +132,17 @@ int safe_open_folder(const struct open_policy *policy, const char *name, int *fd
  * Needs /proc. Returns the new file descriptor, or -1 with errno set.
  */
 int safe_reopen(int fd, int flags);
+
+/**
+ * safe_open_regular() - open a file if it is a regular one
+ * @dirfd: the folder it is in
+ * @name: of the file; no folder
+ * @flags: as for safe_reopen()
+ * @st: set to its status
+ *
+ * Follows no link, and opens nothing else, not for a moment. Returns the file descriptor,
+ * or -1 with errno set; for what is no regular file that is EBADF.
+ */
+int safe_open_regular(int dirfd, const char *name, int flags, struct stat *st);
 
 #endif /* SVMDK_SAFE_OPEN_H */

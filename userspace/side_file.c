@@ -19,25 +19,14 @@ static int fail(struct svmdk_error *err, int code, const char *name)
 
 int side_file_open(int dirfd, const char *name, int flags, struct stat *st, struct svmdk_error *err)
 {
-	int path_fd = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	int fd, saved;
+	int fd = safe_open_regular(dirfd, name, flags, st);
 
-	if (path_fd < 0)
+	if (fd >= 0)
+		return fd;
+	if (errno != EBADF)
 		return fail(err, errno, name);
-	if (fstat(path_fd, st)) {
-		saved = errno;
-		close(path_fd);
-		return fail(err, saved, name);
-	}
-	if (!S_ISREG(st->st_mode)) {
-		close(path_fd);
-		error_set(err, EINVAL, "not a regular file, so it is not opened; take it away");
-		return error_at(err, name, 0);
-	}
-	fd = safe_reopen(path_fd, flags);
-	saved = errno;
-	close(path_fd);
-	return fd < 0 ? fail(err, saved, name) : fd;
+	error_set(err, EINVAL, "not a regular file, so it is not opened; take it away");
+	return error_at(err, name, 0);
 }
 
 /* Reads up to its end, and no further than one byte too many. */

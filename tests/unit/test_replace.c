@@ -66,7 +66,6 @@ static void assert_done(const char *name, const char *want)
 	assert_true(fd >= 0);
 	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
 	close(fd);
-	assert_int_equal(access(".svmdk-file.tmp", F_OK), -1);
 }
 
 static int print(FILE *to, void *arg)
@@ -81,6 +80,7 @@ static void locks_a_new_file_until_it_has_its_name(void **state)
 	(void)state;
 	assert_int_equal(replace_create(AT_FDCWD, "file", 0644, "new", 3, &err), 0);
 	assert_done("file", "new");
+	assert_int_equal(access(".svmdk-file.tmp", F_OK), -1);
 }
 
 static void locks_what_is_printed_until_it_has_its_name(void **state)
@@ -93,6 +93,7 @@ static void locks_what_is_printed_until_it_has_its_name(void **state)
 	assert_int_equal(stat("file", &st), 0);
 	assert_int_equal(replace_whole(AT_FDCWD, "file", &st, print, "new", &err), 0);
 	assert_done("file", "new");
+	assert_int_equal(access(".svmdk-file.tmp", F_OK), -1);
 }
 
 static void keeps_the_lock_where_it_is_wanted(void **state)
@@ -136,6 +137,41 @@ static void leaves_the_old_file_where_the_new_one_fails(void **state)
 	assert_int_equal(renames, 0);
 }
 
+/* Who has it locked is at work on it. */
+static void leaves_alone_what_somebody_has_locked(void **state)
+{
+	int fd = open(".svmdk-file.tmp", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	struct svmdk_error err;
+	struct stat st;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	scratch_file("file", "old", 0);
+	assert_int_equal(stat("file", &st), 0);
+	assert_int_equal(replace_whole(AT_FDCWD, "file", &st, print, "new", &err), 0);
+	assert_done("file", "new");
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_nlink, 1);
+	close(fd);
+}
+
+/* Whoever owns the folder can put one there, and see that it was opened. */
+static void leaves_alone_what_is_no_file(void **state)
+{
+	struct svmdk_error err;
+	struct stat st;
+
+	(void)state;
+	scratch_file("file", "old", 0);
+	assert_int_equal(stat("file", &st), 0);
+	assert_int_equal(mkfifo(".svmdk-file.tmp", 0600), 0);
+	assert_int_equal(replace_whole(AT_FDCWD, "file", &st, print, "new", &err), 0);
+	assert_done("file", "new");
+	assert_int_equal(stat(".svmdk-file.tmp", &st), 0);
+	assert_true(S_ISFIFO(st.st_mode));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +181,9 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(keeps_the_lock_where_it_is_wanted, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(leaves_alone_what_somebody_has_locked, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(leaves_alone_what_is_no_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(leaves_the_old_file_where_the_new_one_fails, set_up,
 						tear_down),
 	};

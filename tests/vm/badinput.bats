@@ -164,6 +164,26 @@ refuses_line() {
 	refuses 9 'extent disk-f002.vmdk is the descriptor itself'
 }
 
+# A manifest of it would be written over it.
+@test "what svmdk keeps beside the descriptor cannot be an extent, by whatever name" {
+	local name extent sum
+	for name in disk.vmdk.sha256 disk.vmdk.svmdk .disk.vmdk.svmdk-files; do
+		random_bytes 8192 >"$BOX/$name"
+		ln "$BOX/$name" "$BOX/other"
+		sum=$(md5sum "$BOX/$name")
+		for extent in "$name" other; do
+			refuses_line 9 "extent $extent is what svmdk keeps as $name beside the descriptor, and would be overwritten; give one of them another name" \
+				"RW 16 FLAT \"$extent\" 0"
+			sed "9s|.*|RW 16 FLAT \"$extent\" 0|" "$BATS_TEST_TMPDIR/good" >"$DISK"
+			refused "extent $extent is what svmdk keeps as $name" svmdk manifest "$DISK"
+			equal "$sum" "$(md5sum "$BOX/$name")"
+		done
+		rm "$BOX/$name" "$BOX/other"
+	done
+	refuses_line 9 "extent .svmdk-disk.vmdk.tmp is named like svmdk's own temporary files" \
+		'RW 16 FLAT ".svmdk-disk.vmdk.tmp" 0'
+}
+
 @test "the same sectors twice are refused, unless none of them can be written" {
 	refuses_line 9 'extent disk-f001.vmdk holds sectors that line 8 has too \(disk-f001.vmdk\)' \
 		'RW 8 FLAT "disk-f001.vmdk" 0'
