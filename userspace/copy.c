@@ -206,7 +206,7 @@ static int copy_pass(struct copy *copy, const struct copy_count *todo, struct sv
 
 	copy->copier.done = 0;
 	progress_begin(&copy->progress, "Copying", todo->bytes);
-	ret = copy_set_copy(&copy->set, copy->disk.fd >= 0, true, err);
+	ret = copy_set_copy(&copy->set, true, true, err);
 	progress_end(&copy->progress);
 	return ret;
 }
@@ -361,7 +361,7 @@ static int copy_container(struct copy *copy, struct svmdk_error *err)
 
 	if (copy_before(copy, err))
 		return -1;
-	if (freeze ? copy_frozen(copy, &seconds, err) : copy_rest(copy, copy->disk.fd >= 0, err))
+	if (freeze ? copy_frozen(copy, &seconds, err) : copy_rest(copy, true, err))
 		return -1;
 	if (!freeze)
 		copy_set_wait(&copy->set);
@@ -376,7 +376,8 @@ static void explain(const struct copy *copy, struct svmdk_error *err)
 	static const char again[] = "the copy is as it was before; run svmdk copy again to go on";
 	struct svmdk_error cause = *err;
 
-	if (cause.code != EINTR && cause.code != ENOSPC && cause.code != EDQUOT)
+	if ((cause.code != EINTR && cause.code != ENOSPC && cause.code != EDQUOT) ||
+	    copy->staging.moving)
 		return;
 	error_set(err, cause.code, "%s; %s", cause.text, again);
 	error_at(err, cause.file[0] ? cause.file : copy->dir, cause.line);

@@ -16,6 +16,8 @@
 #define PENDING_FILES 64
 #define PENDING_BYTES (UINT64_C(256) << 20)
 
+#define MAX_DEPTH 64 /* folders; each takes stack where the copy is put in place */
+
 /*
  * The path below the folder, without "." and doubled slashes, in place. NULL
  * for one that leads elsewhere, be it back to the folder in the end.
@@ -51,6 +53,15 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(first->name, second->name);
 }
 
+static size_t depth(const char *name)
+{
+	size_t nr = 0;
+
+	for (; *name; name++)
+		nr += *name == '/';
+	return nr;
+}
+
 static int add_file(struct copy_set *set, size_t i, struct svmdk_error *err)
 {
 	const struct extent *e = &set->container->descriptor.extents[i];
@@ -60,12 +71,18 @@ static int add_file(struct copy_set *set, size_t i, struct svmdk_error *err)
 	if (!file->name)
 		return error_errno(err, ENOMEM, "cannot copy");
 	set->nr++;
-	if (plain_name(file->name))
+	if (!plain_name(file->name))
+		error_set(
+			err, EXDEV,
+			"extent %s is named by where it is outside of the descriptor's folder, so a copy in one folder would still use it; copy such a container by hand",
+			e->name);
+	else if (depth(file->name) > MAX_DEPTH)
+		error_set(
+			err, ENAMETOOLONG,
+			"its extent is more than %d folders down; put it less deep, or copy such a container by hand: %s",
+			MAX_DEPTH, e->name);
+	else
 		return 0;
-	error_set(
-		err, EXDEV,
-		"extent %s is named by where it is outside of the descriptor's folder, so a copy in one folder would still use it; copy such a container by hand",
-		e->name);
 	return error_at(err, set->container->path, e->line);
 }
 
@@ -192,8 +209,7 @@ static void wait_past(const struct timespec *mtime)
 
 	do {
 		clock_gettime(CLOCK_REALTIME_COARSE, &now);
-		past = (now.tv_sec - mtime->tv_sec) * INT64_C(1000000000) + now.tv_nsec -
-		       mtime->tv_nsec;
+		past = time_since(mtime, &now);
 		if (past > granularity(mtime) || past < INT64_C(-1000000000))
 			return;
 	} while (nanosleep(&tick, NULL) == 0 || !interrupt_seen());
@@ -314,11 +330,12 @@ static const struct copy_file *find_file(const struct copy_set *set, const char 
 	return bsearch(&key, set->files, set->nr, sizeof(key), compare_names);
 }
 
+/* What this call copied is wanted whatever time it has: not every file system can keep it. */
 static bool is_wanted(const char *name, const struct stat *st, void *arg)
 {
 	const struct copy_file *file = find_file(arg, name);
 
-	return file && file->current && same_content(st, &file->found);
+	return file && file->current && (file->copied || same_content(st, &file->found));
 }
 
 int copy_set_purge(const struct copy_set *set, struct svmdk_error *err)

@@ -211,19 +211,12 @@ struct team {
 	_Atomic uint64_t count;
 };
 
-static long long age_ns(const struct timespec *then)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (now.tv_sec - then->tv_sec) * 1000000000LL + (now.tv_nsec - then->tv_nsec);
-}
-
 /* Waits until a write would give the file another time than it has. */
 static void settle(int fd, struct stat *st)
 {
 	const struct timespec *last;
-	long long tick, age;
+	struct timespec now;
+	int64_t tick, age;
 
 	last = st->st_mtim.tv_sec > st->st_ctim.tv_sec ||
 			       (st->st_mtim.tv_sec == st->st_ctim.tv_sec &&
@@ -232,7 +225,8 @@ static void settle(int fd, struct stat *st)
 		       &st->st_ctim;
 	tick = st->st_mtim.tv_nsec || st->st_ctim.tv_nsec ? TICK_NS : COARSE_NS;
 	while (!interrupt_seen()) {
-		age = age_ns(last);
+		clock_gettime(CLOCK_REALTIME, &now);
+		age = time_since(last, &now);
 		if (age >= tick || age < -tick)
 			break;
 		nanosleep(&(struct timespec){ .tv_nsec = TICK_NS / 4 }, NULL);

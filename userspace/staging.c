@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "safe_open.h"
 #include "staging.h"
 
 #define FILES "files" /* those that are kept */
@@ -361,6 +362,7 @@ static int move_all(struct staging *s, struct svmdk_error *err)
 	struct stat st;
 	bool replaced = staging_stat_kept(s, s->last, &st) == 0;
 
+	s->moving = true;
 	if (!replaced && errno != ENOENT)
 		return fail(s, err, s->last, "cannot look at it");
 	if (replaced && ((unlinkat(s->dirfd, s->last, 0) && errno != ENOENT) || sync_fd(s->dirfd)))
@@ -373,6 +375,7 @@ static int move_all(struct staging *s, struct svmdk_error *err)
 		return fail(s, err, s->last,
 			    "the copy lacks its descriptor; run svmdk copy again to finish it");
 	s->any = false;
+	s->moving = false;
 	/* Not to be found beside what is kept next, which would not be all of it. */
 	if ((unlinkat(s->fd, COMPLETE, 0) && errno != ENOENT) || sync_fd(s->fd))
 		return fail(s, err, s->name, "cannot write it to disk");
@@ -411,11 +414,13 @@ int staging_commit(struct staging *s, struct svmdk_error *err)
 static int open_own_folder(struct staging *s, struct svmdk_error *err)
 {
 	struct stat st, named;
+	bool made;
 
 	do {
 		if (s->fd >= 0)
 			close(s->fd);
-		if (mkdirat(s->dirfd, s->name, 0700) && errno != EEXIST)
+		made = mkdirat(s->dirfd, s->name, 0700) == 0;
+		if (!made && errno != EEXIST)
 			return fail(s, err, NULL, "cannot write to the folder");
 		s->fd = openat(s->dirfd, s->name, OPEN_FOLDER);
 		if (s->fd < 0 && errno == ENOENT)
@@ -423,8 +428,11 @@ static int open_own_folder(struct staging *s, struct svmdk_error *err)
 		if (s->fd < 0 || fstat(s->fd, &st))
 			return fail(s, err, s->name, "cannot open it");
 		if (st.st_uid != geteuid() || (st.st_mode & 022))
-			return refuse(s, err, EPERM, s->name,
-				      "is not from svmdk: others may write to it; remove it");
+			return refuse(
+				s, err, EPERM, made ? NULL : s->name,
+				made ? "others may write to whatever is made there; mount it "
+				       "with options (uid=, umask=) by which it is yours alone" :
+				       "is not from svmdk: others may write to it; remove it");
 		if (flock(s->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
 			return refuse(s, err, EWOULDBLOCK, NULL,
 				      "another svmdk command is copying to it");
@@ -440,11 +448,11 @@ static int lock_copy(struct staging *s, struct svmdk_error *err)
 {
 	struct stat st;
 
-	if (fstatat(s->dirfd, s->last, &st, AT_SYMLINK_NOFOLLOW))
-		return errno == ENOENT ? 0 : fail(s, err, s->last, "cannot open it");
-	if (!S_ISREG(st.st_mode))
+	s->lock = safe_open_regular(s->dirfd, s->last, O_RDONLY, &st);
+	if (s->lock < 0 && errno == ENOENT)
+		return 0;
+	if (s->lock < 0 && errno == EBADF)
 		return refuse(s, err, EINVAL, s->last, "not a regular file, so it is not replaced");
-	s->lock = openat(s->dirfd, s->last, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (s->lock < 0)
 		return fail(s, err, s->last, "cannot open it");
 	if (flock(s->lock, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
@@ -494,6 +502,8 @@ static int open_all(struct staging *s, struct svmdk_error *err)
 
 int staging_open(struct staging *s, const char *dir, const char *last, struct svmdk_error *err)
 {
+	bool moving;
+
 	*s = (struct staging){
 		.dir = dir,
 		.last = last,
@@ -504,7 +514,9 @@ int staging_open(struct staging *s, const char *dir, const char *last, struct sv
 	};
 	if (open_all(s, err) == 0)
 		return 0;
+	moving = s->moving;
 	staging_close(s);
+	s->moving = moving; /* whoever says what that means asks now */
 	return -1;
 }
 

@@ -27,6 +27,7 @@
  * @files: the folder "files" in that
  * @lock: the descriptor of the copy, locked; -1 when there is none
  * @any: something has been kept
+ * @moving: the copy is on its way from old to new, and the next call goes on with that
  */
 struct staging {
 	const char *dir;
@@ -37,6 +38,7 @@ struct staging {
 	int files;
 	int lock;
 	bool any;
+	bool moving;
 };
 
 /**
