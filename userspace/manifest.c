@@ -20,6 +20,7 @@
  * @queue: numbers of the files to hash
  * @nr: how many
  * @before: of each of these, what was known of it
+ * @holds: of each of these, that nothing wrote it since the sidecar's hash
  * @damaged: files that have other bytes though nothing wrote them
  * @moved: files that another program wrote while they were read
  * @err: filled when it cannot go on
@@ -29,6 +30,7 @@ struct hashing {
 	size_t *queue;
 	size_t nr;
 	enum change *before;
+	bool *holds;
 	size_t damaged;
 	size_t moved;
 	struct svmdk_error *err;
@@ -42,15 +44,14 @@ static int open_queued(void *arg, size_t i, struct extent_file *file, struct svm
 }
 
 /*
- * Its inode or ctime moved, which a copy, a chmod or a rename does; if its
- * bytes did too that is no change to be accepted in passing.
+ * Its inode or ctime moved, which a copy, a chmod or a rename does, or its line was lost
+ * from the manifest; if its bytes changed too that is not to be accepted in passing.
  */
 static bool is_damaged(const struct hashing *h, size_t i, const struct hash_result *r)
 {
 	const struct sidecar_entry *e = &h->m.entries[h->queue[i]];
 
-	return h->before[i] == CHANGE_TOUCHED && !r->moved &&
-	       memcmp(e->hash, r->hash, HASH_SIZE) != 0;
+	return h->holds[i] && !r->moved && memcmp(e->hash, r->hash, HASH_SIZE) != 0;
 }
 
 /* It may be damage, which the manifest is the last to know of. */
@@ -140,13 +141,15 @@ static int fill_queue(struct hashing *h, struct svmdk_error *err)
 
 	h->queue = calloc(h->m.members.nr, sizeof(*h->queue));
 	h->before = calloc(h->m.members.nr, sizeof(*h->before));
-	if (!h->queue || !h->before)
+	h->holds = calloc(h->m.members.nr, sizeof(*h->holds));
+	if (!h->queue || !h->before || !h->holds)
 		return error_errno(err, ENOMEM, "cannot hash the container's files");
 	for (i = 0; i < h->m.members.nr; i++) {
 		change = marks_change(&h->m, i);
 		if (change == CHANGE_NONE)
 			continue;
 		h->before[h->nr] = change;
+		h->holds[h->nr] = marks_hash_holds(&h->m, i);
 		h->queue[h->nr++] = i;
 	}
 	return 0;
@@ -260,6 +263,7 @@ static int make_manifest(struct container *c)
 		printf("%s: %zu files, %zu hashed\n", h.m.manifest_name, h.m.members.nr, h.nr);
 	free(h.queue);
 	free(h.before);
+	free(h.holds);
 	marks_close(&h.m);
 	return ret || h.damaged || h.moved ? EXIT_FAILED : EXIT_OK;
 }

@@ -195,6 +195,14 @@ int manifest_check_shape(const struct manifest *m, int dirfd, const char *name,
 		error_errno(err, ENOMEM, "cannot read it");
 		return error_at(err, name, 0);
 	}
+	if (!manifest_find(m, self)) {
+		free(matched);
+		error_set(err, ENODATA,
+			  "it has no line for %s, so it was cut short or is of another container; "
+			  "put it back from a copy, or make a new one with svmdk manifest",
+			  self);
+		return error_at(err, name, 0);
+	}
 	match_lines(m, d, self, matched);
 	i = manifest_lacks_extent(m, dirfd, d) ? 0 : m->nr;
 	while (i < m->nr && matched[i])

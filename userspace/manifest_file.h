@@ -87,7 +87,8 @@ bool manifest_lacks_extent(const struct manifest *m, int dirfd, const struct des
  * A resplit that is killed may leave the manifest of the old extents, and one
  * who edits a descriptor does: then it names a file that the container has not,
  * and has nothing of one that it has. Each of the two alone is no matter, and
- * neither is an extent that is not there: that is a damaged descriptor's.
+ * neither is an extent that is not there: that is a damaged descriptor's. The last
+ * line is the descriptor's own, so that one that was cut short has none.
  * Returns 0 or -1.
  */
 int manifest_check_shape(const struct manifest *m, int dirfd, const char *name,

@@ -56,14 +56,10 @@ static void read_sidecar(struct marks *m)
 
 static int make_room(struct marks *m, struct svmdk_error *err)
 {
-	const char *name = m->c->name;
-
 	if (members_find(&m->members, m->c, err))
 		return -1;
-	if (asprintf(&m->manifest_name, "%s" MANIFEST_SUFFIX, name) < 0)
-		m->manifest_name = NULL;
-	if (asprintf(&m->sidecar_name, "%s" SIDECAR_SUFFIX, name) < 0)
-		m->sidecar_name = NULL;
+	m->manifest_name = container_side_name(m->c, MANIFEST_SUFFIX);
+	m->sidecar_name = container_side_name(m->c, SIDECAR_SUFFIX);
 	m->lines = calloc(m->members.nr, sizeof(*m->lines));
 	m->entries = calloc(m->members.nr, sizeof(*m->entries));
 	m->dirty = calloc(m->members.nr, sizeof(*m->dirty));
@@ -275,6 +271,18 @@ enum change marks_change(const struct marks *m, size_t i)
 	if (!e->name || !e->hashed || memcmp(e->hash, m->lines[i]->hash, HASH_SIZE))
 		return CHANGE_MISMATCH;
 	return compare_facts(m, i);
+}
+
+bool marks_hash_holds(const struct marks *m, size_t i)
+{
+	const struct sidecar_entry *e = &m->entries[i];
+	enum change change;
+
+	if (!m->has_sidecar || m->members.list[i].code || (m->live && m->dirty[i]) || !e->name ||
+	    !e->hashed || !e->facts.inode)
+		return false;
+	change = compare_facts(m, i);
+	return change == CHANGE_NONE || change == CHANGE_TOUCHED;
 }
 
 void marks_set_changed(struct marks *m, size_t i)

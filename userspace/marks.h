@@ -155,6 +155,15 @@ void marks_look(struct marks *m);
 enum change marks_change(const struct marks *m, size_t i);
 
 /**
+ * marks_hash_holds() - whether a file still has to have the bytes of the sidecar's hash
+ * @m: as for marks_change()
+ * @i: which file
+ *
+ * Nothing has written it since, whatever the manifest says: with other bytes it is damaged.
+ */
+bool marks_hash_holds(const struct marks *m, size_t i);
+
+/**
  * marks_unended() - whether there was a session that did not end
  * @m: open, the driver asked
  *

@@ -83,17 +83,24 @@ static bool was_changed(const struct repair *r, size_t i)
 	return r->m.entries[i].name && r->m.entries[i].changed;
 }
 
-/*
- * QEMU may have it open. The file is held until another has its place; one
- * that is short, missing or worse cannot be in use.
- */
+/* Nobody can use an extent that is missing, short or no file, or cannot be read. */
+static bool is_of_no_use(int code)
+{
+	return code == ENOENT || code == ENOTDIR || code == ENODATA || code == ELOOP ||
+	       code == EISDIR || code == ENXIO || code == EIO || code == EUCLEAN;
+}
+
+/* QEMU may have it open. The file is held until another has its place. */
 static int hold_old(struct repair *r, size_t i, struct extent_file *old, struct svmdk_error *err)
 {
 	const size_t extent = r->m.members.list[i].extent;
 
-	if (extent == NO_MEMBER || container_open_extent_writable(&r->c, extent, old, err)) {
-		old->fd = -1;
+	old->fd = -1;
+	if (extent == NO_MEMBER)
 		return 0;
+	if (container_open_extent_writable(&r->c, extent, old, err)) {
+		old->fd = -1;
+		return is_of_no_use(err->code) ? 0 : -1;
 	}
 	if (container_lock_extent(&r->c, extent, old, err) == 0)
 		return 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // Copyright (C) 2026 the svmdk authors
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +52,7 @@ static bool is_own_fault(int code)
 	case EPERM:
 	case EMFILE:
 	case ENFILE:
+	case EAGAIN: /* another program has a lease on it */
 		return true;
 	default:
 		return false;
@@ -96,20 +98,38 @@ static bool has_grown(const struct judging *j, size_t i)
 	       manifest_lacks_extent(&j->m->manifest, c->policy.dir.fd, &c->descriptor);
 }
 
+/*
+ * The manifest has lost its line or was altered, or is of another time. The sidecar has a
+ * hash too, and knows whether anybody wrote the file since.
+ */
+static int judge_by_sidecar(struct judging *j, size_t i, const struct hash_result *r)
+{
+	const bool same = memcmp(j->m->entries[i].hash, r->hash, HASH_SIZE) == 0;
+
+	if (!same && !r->moved && marks_hash_holds(j->m, i))
+		return find(j, i, VERDICT_DAMAGED,
+			    "other bytes than when it was hashed, though size and mtime say that "
+			    "nothing wrote it");
+	if (!j->m->lines[i])
+		return find(j, i, VERDICT_CHANGED, "not in the manifest");
+	if (same && j->m->entries[i].hashed)
+		return find(j, i, VERDICT_MODIFIED,
+			    "it is as it was hashed, but its line in the manifest is not");
+	return find(j, i, VERDICT_CHANGED, "the sidecar knows nothing of this manifest's hash");
+}
+
 /* Its bytes are other ones than the manifest's. */
 static int judge_different(struct judging *j, size_t i, const struct hash_result *r)
 {
 	switch (marks_change(j->m, i)) {
 	case CHANGE_NEW:
-		return find(j, i, VERDICT_CHANGED, "not in the manifest");
+	case CHANGE_MISMATCH:
+		return judge_by_sidecar(j, i, r);
 	case CHANGE_WRITTEN:
 		return find(j, i, VERDICT_CHANGED, "written through svmdk since the manifest");
 	case CHANGE_UNSURE:
 		return find(j, i, VERDICT_CHANGED,
 			    "may have been written in a session that did not end by svmdk detach");
-	case CHANGE_MISMATCH:
-		return find(j, i, VERDICT_CHANGED,
-			    "the sidecar knows nothing of this manifest's hash");
 	case CHANGE_MOVED:
 		return find(j, i, VERDICT_MODIFIED,
 			    "another program wrote it: its size or mtime is not as recorded");
@@ -155,7 +175,11 @@ static int open_member(void *arg, size_t i, struct extent_file *file, struct svm
 {
 	const struct judging *j = arg;
 
-	return members_open(&j->m->members, i, file, err);
+	if (members_open(&j->m->members, i, file, err))
+		return -1;
+	/* What the disk has is to be judged, not what is left of it in memory. */
+	posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
+	return 0;
 }
 
 static uint64_t sum_sizes(struct marks *m)

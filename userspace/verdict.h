@@ -12,7 +12,7 @@
  * @VERDICT_INTACT: it has the bytes of the manifest
  * @VERDICT_CHANGED: it has others, written through svmdk since: as expected
  * @VERDICT_MODIFIED: it has others, and size or mtime say that another program
- *	wrote them
+ *	wrote them; or the sidecar says that it is the manifest that was altered
  * @VERDICT_DAMAGED: it has others, though size and mtime say that nothing wrote
  *	them; or it is missing, short or unreadable
  */

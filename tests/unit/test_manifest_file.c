@@ -246,6 +246,22 @@ static void knows_when_it_is_of_other_extents(void **state)
 	manifest_free(&m);
 }
 
+static void knows_when_it_was_cut_short(void **state)
+{
+	struct svmdk_error err;
+	struct manifest m;
+
+	(void)state;
+	read_text(&m, A "  a\n" A "  b\n");
+	assert_int_equal(check_shape(&m, "RW 1 FLAT \"a\" 0\nRW 1 FLAT \"b\" 0\n", &err), -1);
+	assert_string_equal(err.file, "m");
+	assert_non_null(strstr(err.text, "no line for disk, so it was cut short"));
+	manifest_free(&m);
+	read_text(&m, "");
+	assert_int_equal(check_shape(&m, "RW 1 FLAT \"a\" 0\n", &err), -1);
+	manifest_free(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -258,6 +274,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(replaces, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(knows_when_it_is_of_other_extents, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(knows_when_it_was_cut_short, set_up, tear_down),
 		cmocka_unit_test(escapes_names),
 	};
 

@@ -118,6 +118,61 @@ states() {
 	equal "intact intact damaged intact intact" "$(states copy/c.vmdk)"
 }
 
+@test "a manifest that was cut short is not believed, and hides no damage" {
+	local lines
+	mkdir copy
+	svmdk manifest c.vmdk
+	cp -a c.vmdk* c-f*.vmdk copy/
+	flip_bit c-f003.vmdk 777777
+	for lines in 4 2 0; do
+		head -n "$lines" copy/c.vmdk.sha256 >c.vmdk.sha256
+		fails_with 1 "c.vmdk.sha256: it has no line for c.vmdk, so it was cut short .*; put it back from a copy, or make a new one with svmdk manifest" \
+			svmdk verify c.vmdk
+		refused "says nothing of the descriptor" svmdk repair --from copy c.vmdk
+		refused "c-f003.vmdk is damaged: other bytes than when it was hashed" svmdk manifest c.vmdk
+		equal "intact intact damaged intact intact" "$(states c.vmdk)"
+	done
+	svmdk repair --from copy c.vmdk
+	equal "5 files: 5 intact, 0 changed, 0 modified, 0 damaged" "$(svmdk verify c.vmdk)"
+}
+
+@test "a line that was altered in the manifest, or is gone from it, hides no damage" {
+	local edit
+	svmdk manifest c.vmdk
+	cp c.vmdk.sha256 whole
+	sed '3{s/^0/1/;t;s/^./0/}' whole >c.vmdk.sha256
+	equal "intact intact modified intact intact" "$(states c.vmdk)"
+	refused "modified  c-f003.vmdk: it is as it was hashed, but its line in the manifest is not" \
+		svmdk verify c.vmdk
+	for edit in '3{s/^0/1/;t;s/^./0/}' 3d; do
+		sed "$edit" whole >c.vmdk.sha256
+		flip_bit c-f003.vmdk 777777
+		equal "intact intact damaged intact intact" "$(states c.vmdk)"
+		refused "c-f003.vmdk is damaged: other bytes than when it was hashed" svmdk manifest c.vmdk
+		flip_bit c-f003.vmdk 777777
+		sed "$edit" whole >c.vmdk.sha256
+		svmdk manifest c.vmdk
+		cmp c.vmdk.sha256 whole
+	done
+}
+
+@test "a file that cannot be opened just now is not judged, nor healed" {
+	local pid
+	mkdir copy
+	svmdk manifest c.vmdk
+	cp -a c.vmdk* c-f*.vmdk copy/
+	/job/programs/lease c-f002.vmdk >held 3>&- &
+	pid=$!
+	eventually grep -q held held
+	fails_with 1 "cannot open extent c-f002.vmdk: Resource temporarily unavailable" svmdk verify c.vmdk
+	before=$(stat -c %i c-f002.vmdk)
+	fails_with 1 "Resource temporarily unavailable" svmdk repair --from copy c.vmdk
+	equal "$before" "$(stat -c %i c-f002.vmdk)"
+	kill "$pid"
+	wait "$pid" || true
+	equal "5 files: 5 intact, 0 changed, 0 modified, 0 damaged" "$(svmdk verify c.vmdk)"
+}
+
 # It changes no byte, so nothing of it counts as written, and a flipped bit is still damage.
 @test "a container that was filled is intact, and damage to it is damage" {
 	fallocate -p -o 65536 -l 65536 c-f002.vmdk
