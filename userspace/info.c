@@ -116,26 +116,31 @@ static int add_container(struct libscols_table *table, const struct container *c
 	return 0;
 }
 
-static struct libscols_table *new_table(bool json)
+static int add_columns(struct libscols_table *table, bool json)
 {
-	struct libscols_table *table = scols_new_table();
 	struct libscols_column *column;
 	int i, flags;
 
-	if (!table)
-		return NULL;
-	scols_table_enable_json(table, json);
-	scols_table_enable_noencoding(table, 1); /* message_escape() has done it */
-	scols_table_set_name(table, "container");
 	for (i = 0; i < NR_COLUMNS; i++) {
 		flags = json ? columns[i].flags : columns[i].flags & ~SCOLS_FL_TREE;
 		if (!json && i > COL_LINE)
 			flags |= SCOLS_FL_HIDDEN;
 		column = scols_table_new_column(table, columns[i].name, 0, flags);
-		if (!column || scols_column_set_json_type(column, columns[i].json_type)) {
-			scols_unref_table(table);
-			return NULL;
-		}
+		if (!column || scols_column_set_json_type(column, columns[i].json_type))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static struct libscols_table *new_table(bool json)
+{
+	struct libscols_table *table = scols_new_table();
+
+	if (!table || scols_table_enable_json(table, json) ||
+	    scols_table_enable_noencoding(table, 1) || /* message_escape() has done it */
+	    scols_table_set_name(table, "container") || add_columns(table, json)) {
+		scols_unref_table(table);
+		return NULL;
 	}
 	return table;
 }

@@ -478,7 +478,7 @@ static int follow_list(struct recovery *r, int fd, const char *name, struct svmd
 	int ret = 0;
 
 	if (!text || fstat(fd, &r->list) || self_line(fd, self)) {
-		ret = fail(err, text ? errno : ENOMEM, name, "cannot read the list of leftovers");
+		ret = fail(err, errno, name, "cannot read the list of leftovers");
 	} else if (!is_complete(text, length)) {
 		/* Killed while it was written, before anything was made. */
 	} else if (strncmp(text, HEADER, strlen(HEADER))) {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -69,6 +70,8 @@ int main(int argc, char **argv)
 	int option;
 
 	setlocale(LC_ALL, "");
+	/* Who ignores it hands that down to what he starts, and then nobody could be waited for. */
+	signal(SIGCHLD, SIG_DFL);
 	/* The plus: what comes after the command is the command's. */
 	while ((option = getopt_long(argc, argv, "+hV", options, NULL)) != -1) {
 		switch (option) {

@@ -45,7 +45,7 @@ static int wait_for(pid_t child)
 	int status;
 
 	while (waitpid(child, &status, 0) != child) {
-		if (interrupt_seen()) {
+		if (interrupt_seen() || errno != EINTR) {
 			kill(child, SIGTERM);
 			return -1;
 		}

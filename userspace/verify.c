@@ -52,23 +52,28 @@ static int add_finding(struct libscols_table *table, const struct member *member
 	return 0;
 }
 
-static struct libscols_table *new_table(void)
+static int add_columns(struct libscols_table *table)
 {
-	struct libscols_table *table = scols_new_table();
 	struct libscols_column *column;
 	int i;
 
-	if (!table)
-		return NULL;
-	scols_table_enable_json(table, 1);
-	scols_table_enable_noencoding(table, 1); /* message_escape() has done it */
-	scols_table_set_name(table, "files");
 	for (i = 0; i < NR_COLUMNS; i++) {
 		column = scols_table_new_column(table, columns[i].name, 0, 0);
-		if (!column || scols_column_set_json_type(column, columns[i].json_type)) {
-			scols_unref_table(table);
-			return NULL;
-		}
+		if (!column || scols_column_set_json_type(column, columns[i].json_type))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static struct libscols_table *new_table(void)
+{
+	struct libscols_table *table = scols_new_table();
+
+	if (!table || scols_table_enable_json(table, 1) ||
+	    scols_table_enable_noencoding(table, 1) || /* message_escape() has done it */
+	    scols_table_set_name(table, "files") || add_columns(table)) {
+		scols_unref_table(table);
+		return NULL;
 	}
 	return table;
 }

@@ -38,6 +38,10 @@ teardown() {
 	modprobe -r svmdk
 	make_container "$BOX/disk.vmdk" 8
 	equal /dev/svmdk0 "$(svmdk attach "$BOX/disk.vmdk")"
+	svmdk detach "$BOX/disk.vmdk"
+	modprobe -r svmdk
+	# For one who does not want to hear of his children, either.
+	equal /dev/svmdk0 "$(env --ignore-signal=CHLD svmdk attach "$BOX/disk.vmdk")"
 }
 
 @test "without a module, it is said how to get it" {

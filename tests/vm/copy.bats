@@ -623,6 +623,8 @@ snapshot() {
 @test "a command that fails while frozen: it is thawed, and the failure told" {
 	ext4_disk
 	fails_with 1 "false ended with status 1" svmdk snapshot "$dev" false
+	fails_with 1 "false ended with status 1" \
+		ends env --ignore-signal=CHLD svmdk snapshot "$dev" false
 	fails_with 1 "cannot run /none: No such file" svmdk snapshot "$dev" /none
 	fails_with 1 "sh was killed by signal 9" svmdk snapshot "$dev" sh -c 'kill -KILL $$'
 	refused "" svmdk snapshot "$dev" sh -c 'kill -KILL $PPID'

@@ -100,9 +100,12 @@ says_as_before() {
 	equal "$(wc -l <"$BATS_TEST_TMPDIR/said")" "$(wc -l <"$1")"
 }
 
-# What check says is no output, but messages.
+# What check says is no output, but messages; one that it could not look at something is
+# one more.
 warns_the_same() {
-	[ "$status" != 0 ] || says_as_before "$BATS_TEST_TMPDIR/err"
+	[ "$status" = 0 ] || return 0
+	sed '/cannot get the map of the file: /d' "$BATS_TEST_TMPDIR/err" >"$BATS_TEST_TMPDIR/warned"
+	says_as_before "$BATS_TEST_TMPDIR/warned"
 }
 
 # What may have changed is told as changed, and why; but not a manifest or a sidecar that is no use.
@@ -311,13 +314,12 @@ is_detached_or_not() {
 # Or without the names of the extents, if it says that it does not know them.
 says_or_not() {
 	[ "$status" = 0 ] || return 0
-	grep -q 'warning: the names of the extents are not known: ' "$BATS_TEST_TMPDIR/err" || {
+	if grep -q 'warning: the names of the extents are not known: ' "$BATS_TEST_TMPDIR/err"; then
+		equal "$(sed 's/"name": "c-f.*"/"name": null/' "$BATS_TEST_TMPDIR/said" | sort)" \
+			"$(sort "$BATS_TEST_TMPDIR/out")"
+	else
 		says_the_same
-		return
-	}
-	equal '' "$(grep -o '"name": "c-f00.*' "$BATS_TEST_TMPDIR/out")"
-	sed 's/"name": null/"name": "c-f001.vmdk"/' "$BATS_TEST_TMPDIR/out" >"$BATS_TEST_TMPDIR/named"
-	says_as_before "$BATS_TEST_TMPDIR/named"
+	fi
 }
 
 @test "what is attached is told as it is" {
