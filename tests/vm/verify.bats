@@ -17,6 +17,7 @@ setup() {
 
 teardown() {
 	cd /
+	[ -z "${holder-}" ] || { kill "$holder" && wait "$holder"; } 2>/dev/null || true
 	clean_up
 }
 
@@ -157,19 +158,20 @@ states() {
 }
 
 @test "a file that cannot be opened just now is not judged, nor healed" {
-	local pid
+	local before
 	mkdir copy
 	svmdk manifest c.vmdk
 	cp -a c.vmdk* c-f*.vmdk copy/
 	/job/programs/lease c-f002.vmdk >held 3>&- &
-	pid=$!
+	holder=$!
 	eventually grep -q held held
 	fails_with 1 "cannot open extent c-f002.vmdk: Resource temporarily unavailable" svmdk verify c.vmdk
 	before=$(stat -c %i c-f002.vmdk)
 	fails_with 1 "Resource temporarily unavailable" svmdk repair --from copy c.vmdk
 	equal "$before" "$(stat -c %i c-f002.vmdk)"
-	kill "$pid"
-	wait "$pid" || true
+	kill "$holder"
+	wait "$holder" || true
+	holder=
 	equal "5 files: 5 intact, 0 changed, 0 modified, 0 damaged" "$(svmdk verify c.vmdk)"
 }
 
