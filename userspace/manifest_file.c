@@ -198,8 +198,9 @@ int manifest_check_shape(const struct manifest *m, int dirfd, const char *name,
 	if (!manifest_find(m, self)) {
 		free(matched);
 		error_set(err, ENODATA,
-			  "it has no line for %s, so it was cut short or is of another container; "
-			  "put it back from a copy, or make a new one with svmdk manifest",
+			  "it has no line for %s, so it was cut short or is of another container "
+			  "(where the descriptor was renamed, change its name in there); put it "
+			  "back from a copy, or make a new one with svmdk manifest",
 			  self);
 		return error_at(err, name, 0);
 	}

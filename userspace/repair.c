@@ -83,6 +83,14 @@ static bool was_changed(const struct repair *r, size_t i)
 	return r->m.entries[i].name && r->m.entries[i].changed;
 }
 
+/* The manifest has another hash of it than the sidecar: of before, as likely as not. */
+static bool is_of_another_time(const struct repair *r, size_t i)
+{
+	const struct sidecar_entry *e = &r->m.entries[i];
+
+	return e->name && e->hashed && memcmp(e->hash, r->m.lines[i]->hash, HASH_SIZE);
+}
+
 /* Nobody can use an extent that is missing, short or no file, or cannot be read. */
 static bool is_of_no_use(int code)
 {
@@ -95,10 +103,16 @@ static int hold_old(struct repair *r, size_t i, struct extent_file *old, struct 
 {
 	const size_t extent = r->m.members.list[i].extent;
 
+	int ret;
+
 	old->fd = -1;
 	if (extent == NO_MEMBER)
 		return 0;
-	if (container_open_extent_writable(&r->c, extent, old, err)) {
+	ret = container_open_extent_writable(&r->c, extent, old, err);
+	/* Its owner may have made it read-only, and put another in its place all the same. */
+	if (ret && err->code == EACCES)
+		ret = container_open_extent(&r->c, extent, O_RDONLY, old, err);
+	if (ret) {
 		old->fd = -1;
 		return is_of_no_use(err->code) ? 0 : -1;
 	}
@@ -154,7 +168,14 @@ static int repair_member(struct repair *r, size_t i)
 	struct svmdk_error err;
 
 	if (!r->m.lines[i]) {
-		error_set(&err, ENOENT, "the manifest says nothing of it");
+		error_set(&err, ENOENT,
+			  "the manifest says nothing of it; run svmdk manifest, which takes its "
+			  "line from the sidecar, and svmdk repair again");
+	} else if (is_of_another_time(r, i)) {
+		error_set(&err, ESTALE,
+			  "the manifest is older than the sidecar, or was altered, and what it is "
+			  "a hash of may be older than the rest; run svmdk manifest, which takes "
+			  "the sidecar's, and svmdk repair again");
 	} else if (was_changed(r, i)) {
 		error_set(&err, ESTALE,
 			  "it was changed through svmdk since the manifest, and a copy of before "

@@ -375,10 +375,10 @@ static int move_all(struct staging *s, struct svmdk_error *err)
 		return fail(s, err, s->last,
 			    "the copy lacks its descriptor; run svmdk copy again to finish it");
 	s->any = false;
-	s->moving = false;
 	/* Not to be found beside what is kept next, which would not be all of it. */
 	if ((unlinkat(s->fd, COMPLETE, 0) && errno != ENOENT) || sync_fd(s->fd))
 		return fail(s, err, s->name, "cannot write it to disk");
+	s->moving = false;
 	return 0;
 }
 

@@ -47,6 +47,7 @@ static bool is_own_fault(int code)
 {
 	switch (code) {
 	case EXDEV:
+	case EINVAL: /* it is a file of svmdk's own */
 	case ENOTBLK:
 	case EACCES:
 	case EPERM:
@@ -112,8 +113,9 @@ static int judge_by_sidecar(struct judging *j, size_t i, const struct hash_resul
 			    "nothing wrote it");
 	if (!j->m->lines[i])
 		return find(j, i, VERDICT_CHANGED, "not in the manifest");
-	if (same && j->m->entries[i].hashed)
-		return find(j, i, VERDICT_MODIFIED,
+	j->findings[i].other_line = same && j->m->entries[i].hashed;
+	if (j->findings[i].other_line)
+		return find(j, i, VERDICT_CHANGED,
 			    "it is as it was hashed, but its line in the manifest is not");
 	return find(j, i, VERDICT_CHANGED, "the sidecar knows nothing of this manifest's hash");
 }

@@ -3,6 +3,7 @@
 #ifndef SVMDK_VERDICT_H
 #define SVMDK_VERDICT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "marks.h"
 #include "message.h"
@@ -12,7 +13,7 @@
  * @VERDICT_INTACT: it has the bytes of the manifest
  * @VERDICT_CHANGED: it has others, written through svmdk since: as expected
  * @VERDICT_MODIFIED: it has others, and size or mtime say that another program
- *	wrote them; or the sidecar says that it is the manifest that was altered
+ *	wrote them
  * @VERDICT_DAMAGED: it has others, though size and mtime say that nothing wrote
  *	them; or it is missing, short or unreadable
  */
@@ -31,11 +32,14 @@ enum verdict {
  * @verdict: the verdict
  * @reason: in few words, NULL when it is intact
  * @offset: where it cannot be read, in bytes, or NO_OFFSET
+ * @other_line: it is as it was hashed, but not as the manifest says: that is older than
+ *	the sidecar, or was altered
  */
 struct finding {
 	enum verdict verdict;
 	char *reason;
 	uint64_t offset;
+	bool other_line;
 };
 
 /**

@@ -125,8 +125,13 @@ static void print_lines(const struct marks *m, const struct finding *findings,
 }
 
 /* What the lines on stdout mean, and what helps. Returns what to exit with. */
-static int conclude(const struct marks *m, const size_t nr[NR_VERDICTS])
+static int conclude(const struct marks *m, const struct finding *findings,
+		    const size_t nr[NR_VERDICTS])
 {
+	size_t others = 0, i;
+
+	for (i = 0; i < m->members.nr; i++)
+		others += findings[i].other_line;
 	if (nr[VERDICT_DAMAGED])
 		message_error(m->c->path, 0,
 			      "damage found; svmdk repair heals it from a copy (--from DIR)");
@@ -134,7 +139,13 @@ static int conclude(const struct marks *m, const size_t nr[NR_VERDICTS])
 		message_error(m->c->path, 0,
 			      "another program wrote to it; svmdk manifest accepts that, svmdk "
 			      "repair --modified undoes it");
-	return nr[VERDICT_DAMAGED] || nr[VERDICT_MODIFIED] ? EXIT_FAILED : EXIT_OK;
+	if (others)
+		message_error(m->manifest_name, 0,
+			      "it is older than the sidecar, or was altered: it has other lines of "
+			      "%zu files that are as they were hashed; put the right one back, or "
+			      "make a new one with svmdk manifest",
+			      others);
+	return nr[VERDICT_DAMAGED] || nr[VERDICT_MODIFIED] || others ? EXIT_FAILED : EXIT_OK;
 }
 
 static int check_manifest(const struct marks *m, struct svmdk_error *err)
@@ -188,7 +199,7 @@ static int verify_container(struct container *c, bool json)
 		if (!json)
 			print_lines(&m, findings, nr);
 		if (!json || print_json(&m, findings) == 0)
-			status = conclude(&m, nr);
+			status = conclude(&m, findings, nr);
 	}
 	verdicts_free(findings, m.members.nr);
 	marks_close(&m);
@@ -287,7 +298,8 @@ const struct command cmd_verify = {
 		"            unreadable; `svmdk repair' heals it from a copy\n"
 		"\n"
 		"and those that are not intact are printed, with the reason. The exit status is 1\n"
-		"when there is a modified or a damaged one.\n"
+		"when there is a modified or a damaged one, or when the manifest is cut short,\n"
+		"older than the sidecar, or altered.\n"
 		"\n"
 		"Options:\n"
 		"  -J, --json               print all files as JSON\n"

@@ -142,8 +142,10 @@ states() {
 	svmdk manifest c.vmdk
 	cp c.vmdk.sha256 whole
 	sed '3{s/^0/1/;t;s/^./0/}' whole >c.vmdk.sha256
-	equal "intact intact modified intact intact" "$(states c.vmdk)"
-	refused "modified  c-f003.vmdk: it is as it was hashed, but its line in the manifest is not" \
+	equal "intact intact changed intact intact" "$(states c.vmdk)"
+	refused "changed   c-f003.vmdk: it is as it was hashed, but its line in the manifest is not" \
+		svmdk verify c.vmdk
+	refused "c.vmdk.sha256: it is older than the sidecar, or was altered: it has other lines of 1 files" \
 		svmdk verify c.vmdk
 	for edit in '3{s/^0/1/;t;s/^./0/}' 3d; do
 		sed "$edit" whole >c.vmdk.sha256
@@ -173,6 +175,48 @@ states() {
 	wait "$holder" || true
 	holder=
 	equal "5 files: 5 intact, 0 changed, 0 modified, 0 damaged" "$(svmdk verify c.vmdk)"
+}
+
+@test "a manifest that is older than the sidecar heals nothing, and undoes nothing" {
+	local sums file
+	mkdir copy
+	svmdk manifest c.vmdk
+	cp -a c.vmdk* c-f*.vmdk copy/
+	for file in c-f001.vmdk c-f002.vmdk; do
+		random_bytes 4096 | dd of="$file" conv=notrunc status=none
+	done
+	svmdk manifest c.vmdk
+	cp -a copy/c.vmdk.sha256 .
+	sums=$(md5sum c-f*.vmdk)
+	equal "changed changed intact intact intact" "$(states c.vmdk)"
+	refused "c.vmdk.sha256: it is older than the sidecar, or was altered: it has other lines of 2 files" \
+		svmdk verify c.vmdk
+	svmdk repair --modified --from copy c.vmdk || [ $? = 1 ]
+	equal "$sums" "$(md5sum c-f*.vmdk)"
+	flip_bit c-f001.vmdk 777777
+	sums=$(md5sum c-f*.vmdk)
+	equal "damaged changed intact intact intact" "$(states c.vmdk)"
+	refused "c-f001.vmdk .*the manifest is older than the sidecar, or was altered" \
+		svmdk repair --from copy c.vmdk
+	equal "$sums" "$(md5sum c-f*.vmdk)"
+	# It takes no damage in, and then the copy is seen to be too old.
+	refused "c-f001.vmdk is damaged" svmdk manifest c.vmdk
+	equal "damaged intact intact intact intact" "$(states c.vmdk)"
+	refused "c-f001.vmdk .*its copy in [^ ]*copy is not what the manifest says" \
+		svmdk repair --from copy c.vmdk
+	equal "$sums" "$(md5sum c-f*.vmdk)"
+}
+
+@test "what its owner made read-only is healed for him, too" {
+	mkdir copy
+	svmdk manifest c.vmdk
+	cp -a c.vmdk* c-f*.vmdk copy/
+	chmod 444 c-f002.vmdk
+	chown -R 65534 .
+	flip_bit c-f002.vmdk 777777
+	setpriv --reuid=65534 --regid=65534 --clear-groups svmdk repair --from copy c.vmdk
+	equal "intact intact intact intact intact" "$(states c.vmdk)"
+	equal 444 "$(stat -c %a c-f002.vmdk)"
 }
 
 # It changes no byte, so nothing of it counts as written, and a flipped bit is still damage.
