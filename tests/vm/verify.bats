@@ -212,7 +212,7 @@ states() {
 	svmdk manifest c.vmdk
 	cp -a c.vmdk* c-f*.vmdk copy/
 	chmod 444 c-f002.vmdk
-	chown -R 65534 .
+	chown -R 65534:65534 .
 	flip_bit c-f002.vmdk 777777
 	setpriv --reuid=65534 --regid=65534 --clear-groups svmdk repair --from copy c.vmdk
 	equal "intact intact intact intact intact" "$(states c.vmdk)"
