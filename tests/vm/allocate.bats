@@ -5,7 +5,7 @@
 # svmdk allocate where not all goes well: no room, files that somebody uses, file
 # systems that are never mapped. What reads as it did stays so, and it can be run again.
 #
-# One kernel will do.
+# One kernel will do, the last.
 
 load common
 

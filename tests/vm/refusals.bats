@@ -6,7 +6,7 @@
 # them is named, or what is to be done, and nothing is attached. Where there is another
 # way it is taken.
 #
-# One kernel will do.
+# One kernel will do, the last.
 
 load common
 
