@@ -253,8 +253,9 @@ static int stat_name(const struct container *c, const char *name, int *folder, c
 }
 
 /*
- * One that is missing is no file that could be removed. One that cannot be looked at may
- * be any of those in the list, so that nothing is.
+ * One that cannot be looked at may be any of those in the list, so that nothing is removed.
+ * Nor is anything where one is missing: no command that was interrupted leaves that, so it
+ * is another descriptor, an older one perhaps, and the list may name the only copy.
  */
 static int find_named(struct recovery *r, struct svmdk_error *err)
 {
@@ -274,8 +275,14 @@ static int find_named(struct recovery *r, struct svmdk_error *err)
 		if (!e->name || e->type == EXTENT_ZERO)
 			continue;
 		if (stat_name(r->c, e->name, &folder, &base, &st, err)) {
-			if (err->code == ENOENT)
+			if (err->code == ENOENT && !extent_has_file(e))
 				continue;
+			if (err->code == ENOENT)
+				error_set(err, ENOENT,
+					  "extent %s is missing, so that what an interrupted "
+					  "command left is not cleared up; put it back, or the "
+					  "descriptor that was here last",
+					  e->name);
 			return error_at(err, r->c->path, e->line);
 		}
 		close(folder);
@@ -412,6 +419,21 @@ static bool may_be_made(const struct recovery *r, const struct stat *st)
 	return S_ISREG(st->st_mode) && !is_same_file(st, &r->c->st) && !is_same_file(st, &r->list);
 }
 
+/*
+ * By the name that the list has it by, too: some file systems give a file another inode
+ * number when they read it again.
+ */
+static bool is_named(const struct recovery *r, const char *name)
+{
+	const struct descriptor *d = &r->c->descriptor;
+	size_t i;
+
+	for (i = 0; i < d->nr_extents; i++)
+		if (d->extents[i].name && strcmp(d->extents[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 /* Takes care of one file of the list. */
 static int clear_file(struct recovery *r, const char *name, struct svmdk_error *err)
 {
@@ -428,6 +450,8 @@ static int clear_file(struct recovery *r, const char *name, struct svmdk_error *
 		/* It stays. */
 	} else if (nr) {
 		ret = trim(r, name, &st, ranges, nr, err);
+	} else if (is_named(r, name)) {
+		/* It stays, too. */
 	} else if (unlinkat(folder, base, 0) == 0) {
 		free(base);
 		if (note_removal(r, folder))

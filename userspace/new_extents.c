@@ -78,7 +78,8 @@ static int open_extent(const struct new_extents *n, const struct new_extent *e,
 		       struct svmdk_error *err)
 {
 	int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | (e->begin ? 0 : O_CREAT | O_EXCL);
-	int fd = openat(n->dirfd, e->name, flags, 0644);
+	/* Nobody may open it before it has the owner and mode of the others. */
+	int fd = openat(n->dirfd, e->name, flags, n->like ? 0600 : 0644);
 
 	if (fd >= 0)
 		return fd;

@@ -370,8 +370,9 @@ static int move_all(struct staging *s, struct svmdk_error *err)
 	if (visit_folder(&visit, s->files, s->dirfd, "") || sync_fd(s->dirfd))
 		return fail(s, err, failed,
 			    "the copy is between old and new; run svmdk copy again to finish it");
+	/* Of a file that was renamed FAT writes the new entry with its inode, not with the folder. */
 	if ((renameat(s->files, s->last, s->dirfd, s->last) && errno != ENOENT) ||
-	    sync_fd(s->dirfd))
+	    sync_fd(s->dirfd) || syncfs(s->dirfd))
 		return fail(s, err, s->last,
 			    "the copy lacks its descriptor; run svmdk copy again to finish it");
 	s->any = false;

@@ -427,3 +427,27 @@ killed_everywhere() {
 	equal '1234:4321 640 1234:4321 640 0:0 644' \
 		"$(stat -c '%u:%g %a' disk-2-f002.vmdk disk.vmdk sub/disk-2-f003.vmdk | xargs)"
 }
+
+# Whoever restores the descriptor from a backup then has one whose extents are gone.
+@test "what a killed resplit made stays where an older descriptor is put back" {
+	local before
+	enter ext4
+	make_container disk.vmdk 4096 4096
+	keep disk.vmdk
+	cp disk.vmdk "$BATS_TEST_TMPDIR/old"
+	strace -qq -f -o /dev/null -e trace=unlinkat -e inject=unlinkat:signal=KILL:when=2 \
+		svmdk resplit disk.vmdk -e 1M || true
+	[ ! -e disk-f001.vmdk ]
+	cp disk.vmdk "$BATS_TEST_TMPDIR/new"
+	cat "$BATS_TEST_TMPDIR/old" >disk.vmdk
+	before=$(files)
+	for command in "grow disk.vmdk +1M" "resplit disk.vmdk -e 2M"; do
+		# shellcheck disable=SC2086 # words
+		fails_with 1 "disk.vmdk:8: extent disk-f001.vmdk is missing, so that what an interrupted command left is not cleared up; put it back, or the descriptor that was here last" \
+			svmdk $command
+		equal "$before" "$(files)"
+	done
+	cat "$BATS_TEST_TMPDIR/new" >disk.vmdk
+	svmdk resplit disk.vmdk -e 512K
+	holds disk.vmdk
+}
