@@ -41,27 +41,15 @@ static int fail(struct svmdk_error *err, int code, const char *file, const char 
 /* Opens the descriptor itself: a regular file, or it is not even opened. */
 static int open_descriptor(struct container *c, struct svmdk_error *err)
 {
-	int path_fd, saved;
-
-	path_fd = openat(c->policy.dir.fd, c->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (path_fd < 0 || fstat(path_fd, &c->st)) {
-		fail(err, errno, c->path, "cannot open the descriptor");
-		if (path_fd >= 0)
-			close(path_fd);
-		return -1;
-	}
-	if (!S_ISREG(c->st.st_mode)) {
-		close(path_fd);
+	c->fd = safe_open_regular(c->policy.dir.fd, c->name, O_RDONLY, &c->st);
+	if (c->fd < 0 && errno == EBADF) {
 		error_set(err, S_ISDIR(c->st.st_mode) ? EISDIR : EINVAL,
 			  "%s; name the container's descriptor, a text file",
 			  S_ISDIR(c->st.st_mode) ? "a directory" : "not a regular file");
 		return error_at(err, c->path, 0);
 	}
-	c->fd = safe_reopen(path_fd, O_RDONLY);
-	saved = errno;
-	close(path_fd);
 	if (c->fd < 0)
-		return fail(err, saved, c->path, "cannot open the descriptor");
+		return fail(err, errno, c->path, "cannot open the descriptor");
 	c->policy.descriptor = c->st;
 	return 0;
 }

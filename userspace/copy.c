@@ -206,7 +206,7 @@ static int copy_pass(struct copy *copy, const struct copy_count *todo, struct sv
 
 	copy->copier.done = 0;
 	progress_begin(&copy->progress, "Copying", todo->bytes);
-	ret = copy_set_copy(&copy->set, true, true, err);
+	ret = copy_set_copy(&copy->set, true, err);
 	progress_end(&copy->progress);
 	return ret;
 }
@@ -281,7 +281,7 @@ static int mark_sidecar(struct copy *copy, struct svmdk_error *err)
 }
 
 /* The rest, until a look at all of them finds nothing that was written since. */
-static int copy_rest(struct copy *copy, bool writable, struct svmdk_error *err)
+static int copy_rest(struct copy *copy, struct svmdk_error *err)
 {
 	struct copy_count todo;
 	int pass;
@@ -295,7 +295,7 @@ static int copy_rest(struct copy *copy, bool writable, struct svmdk_error *err)
 			return mark_sidecar(copy, err);
 		if (copy->frozen)
 			copy->meanwhile += todo.files;
-		if (copy_set_copy(&copy->set, writable, !copy->frozen, err) ||
+		if (copy_set_copy(&copy->set, !copy->frozen, err) ||
 		    live_disk_flush(&copy->disk, err))
 			return -1;
 	}
@@ -311,7 +311,7 @@ static int copy_frozen(struct copy *copy, double *seconds, struct svmdk_error *e
 	if (freeze_begin(&copy->freeze, &copy->mounted, err))
 		return -1;
 	copy->frozen = true;
-	ret = copy_rest(copy, false, err);
+	ret = copy_rest(copy, err);
 	if (!ret)
 		copy_set_wait(&copy->set);
 	copy->frozen = false;
@@ -361,7 +361,7 @@ static int copy_container(struct copy *copy, struct svmdk_error *err)
 
 	if (copy_before(copy, err))
 		return -1;
-	if (freeze ? copy_frozen(copy, &seconds, err) : copy_rest(copy, true, err))
+	if (freeze ? copy_frozen(copy, &seconds, err) : copy_rest(copy, err))
 		return -1;
 	if (!freeze)
 		copy_set_wait(&copy->set);

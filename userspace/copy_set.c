@@ -275,7 +275,7 @@ static int copy_content(struct copy_set *set, size_t i, int from, struct svmdk_e
  * The time that it has before it is read is the one that its copy gets: a write
  * that comes later leaves another, once that time is over.
  */
-static int copy_one(struct copy_set *set, size_t i, bool writable, struct svmdk_error *err)
+static int copy_one(struct copy_set *set, size_t i, bool wait, struct svmdk_error *err)
 {
 	struct copy_file *file = &set->files[i];
 	struct extent_file from;
@@ -290,7 +290,7 @@ static int copy_one(struct copy_set *set, size_t i, bool writable, struct svmdk_
 		return fail_at(set, file, err);
 	}
 	file->found = from.st;
-	if (writable)
+	if (wait)
 		wait_past(&from.st.st_mtim);
 	/* Or after a power cut the copy had what the source has not, by the same time. */
 	fsync(from.fd);
@@ -304,14 +304,14 @@ static int copy_one(struct copy_set *set, size_t i, bool writable, struct svmdk_
 	return 0;
 }
 
-int copy_set_copy(struct copy_set *set, bool writable, bool keep, struct svmdk_error *err)
+int copy_set_copy(struct copy_set *set, bool keep, struct svmdk_error *err)
 {
 	size_t i;
 
 	for (i = 0; i < set->nr; i++) {
 		if (set->files[i].current)
 			continue;
-		if (copy_one(set, i, writable, err))
+		if (copy_one(set, i, keep, err))
 			return -1;
 		if (keep &&
 		    (set->nr_pending >= PENDING_FILES || set->pending_bytes >= PENDING_BYTES) &&

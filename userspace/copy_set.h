@@ -108,16 +108,15 @@ int copy_set_survey(struct copy_set *set, struct copy_count *todo, struct svmdk_
 /**
  * copy_set_copy() - copy what is to be copied
  * @set: surveyed
- * @writable: the extents may be written meanwhile. What was written in part
- *	then is found by the next survey.
- * @keep: put what was copied on disk as it goes. Without it nobody is waited
- *	for, and copy_set_keep() is to be called.
+ * @keep: put what was copied on disk as it goes; and what is written meanwhile is found
+ *	by the next survey, for which a time that is not over yet is waited for. Without it
+ *	nobody is waited for, and copy_set_keep() is to be called.
  * @err: filled on failure, with @err->file and @err->line; @err->code is EINTR
  *	after a signal that interrupt_catch() caught
  *
  * Returns 0 or -1.
  */
-int copy_set_copy(struct copy_set *set, bool writable, bool keep, struct svmdk_error *err);
+int copy_set_copy(struct copy_set *set, bool keep, struct svmdk_error *err);
 
 /**
  * copy_set_wait() - wait until a write would be seen by the next survey

@@ -527,7 +527,8 @@ static void clear_replacements(const struct container *c)
 	size_t i;
 
 	for (i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-		if (asprintf(&name, "%s%s", c->name, suffixes[i]) < 0)
+		name = container_side_name(c, suffixes[i]);
+		if (!name)
 			return;
 		replace_clear(c->policy.dir.fd, name);
 		free(name);

@@ -20,7 +20,6 @@
  * @queue: numbers of the files to hash
  * @nr: how many
  * @before: of each of these, what was known of it
- * @holds: of each of these, that nothing wrote it since the sidecar's hash
  * @damaged: files that have other bytes though nothing wrote them
  * @moved: files that another program wrote while they were read
  * @err: filled when it cannot go on
@@ -30,7 +29,6 @@ struct hashing {
 	size_t *queue;
 	size_t nr;
 	enum change *before;
-	bool *holds;
 	size_t damaged;
 	size_t moved;
 	struct svmdk_error *err;
@@ -51,7 +49,8 @@ static bool is_damaged(const struct hashing *h, size_t i, const struct hash_resu
 {
 	const struct sidecar_entry *e = &h->m.entries[h->queue[i]];
 
-	return h->holds[i] && !r->moved && memcmp(e->hash, r->hash, HASH_SIZE) != 0;
+	return !r->moved && memcmp(e->hash, r->hash, HASH_SIZE) != 0 &&
+	       marks_hash_holds(&h->m, h->queue[i]);
 }
 
 /* It may be damage, which the manifest is the last to know of. */
@@ -141,15 +140,13 @@ static int fill_queue(struct hashing *h, struct svmdk_error *err)
 
 	h->queue = calloc(h->m.members.nr, sizeof(*h->queue));
 	h->before = calloc(h->m.members.nr, sizeof(*h->before));
-	h->holds = calloc(h->m.members.nr, sizeof(*h->holds));
-	if (!h->queue || !h->before || !h->holds)
+	if (!h->queue || !h->before)
 		return error_errno(err, ENOMEM, "cannot hash the container's files");
 	for (i = 0; i < h->m.members.nr; i++) {
 		change = marks_change(&h->m, i);
 		if (change == CHANGE_NONE)
 			continue;
 		h->before[h->nr] = change;
-		h->holds[h->nr] = marks_hash_holds(&h->m, i);
 		h->queue[h->nr++] = i;
 	}
 	return 0;
@@ -263,7 +260,6 @@ static int make_manifest(struct container *c)
 		printf("%s: %zu files, %zu hashed\n", h.m.manifest_name, h.m.members.nr, h.nr);
 	free(h.queue);
 	free(h.before);
-	free(h.holds);
 	marks_close(&h.m);
 	return ret || h.damaged || h.moved ? EXIT_FAILED : EXIT_OK;
 }

@@ -188,20 +188,20 @@ static void match_lines(const struct manifest *m, const struct descriptor *d, co
 int manifest_check_shape(const struct manifest *m, int dirfd, const char *name,
 			 const struct descriptor *d, const char *self, struct svmdk_error *err)
 {
-	bool *matched = calloc(m->nr + 1, sizeof(*matched));
+	bool *matched;
 	size_t i;
 
-	if (!matched) {
-		error_errno(err, ENOMEM, "cannot read it");
-		return error_at(err, name, 0);
-	}
 	if (!manifest_find(m, self)) {
-		free(matched);
 		error_set(err, ENODATA,
 			  "it has no line for %s, so it was cut short or is of another container "
 			  "(where the descriptor was renamed, change its name in there); put it "
 			  "back from a copy, or make a new one with svmdk manifest",
 			  self);
+		return error_at(err, name, 0);
+	}
+	matched = calloc(m->nr + 1, sizeof(*matched));
+	if (!matched) {
+		error_errno(err, ENOMEM, "cannot read it");
 		return error_at(err, name, 0);
 	}
 	match_lines(m, d, self, matched);

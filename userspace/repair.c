@@ -102,7 +102,6 @@ static bool is_of_no_use(int code)
 static int hold_old(struct repair *r, size_t i, struct extent_file *old, struct svmdk_error *err)
 {
 	const size_t extent = r->m.members.list[i].extent;
-
 	int ret;
 
 	old->fd = -1;

@@ -503,8 +503,6 @@ static int open_all(struct staging *s, struct svmdk_error *err)
 
 int staging_open(struct staging *s, const char *dir, const char *last, struct svmdk_error *err)
 {
-	bool moving;
-
 	*s = (struct staging){
 		.dir = dir,
 		.last = last,
@@ -515,9 +513,7 @@ int staging_open(struct staging *s, const char *dir, const char *last, struct sv
 	};
 	if (open_all(s, err) == 0)
 		return 0;
-	moving = s->moving;
 	staging_close(s);
-	s->moving = moving; /* whoever says what that means asks now */
 	return -1;
 }
 
@@ -540,5 +536,5 @@ void staging_close(struct staging *s)
 		close(s->lock);
 	if (s->dirfd >= 0)
 		close(s->dirfd);
-	*s = (struct staging){ 0 };
+	*s = (struct staging){ .moving = s->moving }; /* whoever says what that means asks then */
 }

@@ -88,7 +88,7 @@ static void copy_ok(struct bench *b, bool keep)
 {
 	struct svmdk_error err;
 
-	if (copy_set_copy(&b->set, true, keep, &err))
+	if (copy_set_copy(&b->set, keep, &err))
 		fail_msg("%s:%u: %s", err.file, err.line, err.text);
 }
 

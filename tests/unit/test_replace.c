@@ -54,7 +54,7 @@ static int tear_down(void **state)
 }
 
 /* It has the text, one file was renamed, and nobody has a lock any more. */
-static void assert_done(const char *name, const char *want)
+static void assert_replaced(const char *name, const char *want)
 {
 	int fd = open(name, O_RDONLY | O_CLOEXEC);
 	size_t length;
@@ -68,9 +68,26 @@ static void assert_done(const char *name, const char *want)
 	close(fd);
 }
 
+/* And nothing is left beside it. */
+static void assert_done(const char *name, const char *want)
+{
+	assert_replaced(name, want);
+	assert_int_equal(access(".svmdk-file.tmp", F_OK), -1);
+}
+
 static int print(FILE *to, void *arg)
 {
 	return fputs(arg, to) < 0 ? -1 : 0;
+}
+
+static void replace_old_by_new(void)
+{
+	struct svmdk_error err;
+	struct stat st;
+
+	scratch_file("file", "old", 0);
+	assert_int_equal(stat("file", &st), 0);
+	assert_int_equal(replace_whole(AT_FDCWD, "file", &st, print, "new", &err), 0);
 }
 
 static void locks_a_new_file_until_it_has_its_name(void **state)
@@ -80,20 +97,13 @@ static void locks_a_new_file_until_it_has_its_name(void **state)
 	(void)state;
 	assert_int_equal(replace_create(AT_FDCWD, "file", 0644, "new", 3, &err), 0);
 	assert_done("file", "new");
-	assert_int_equal(access(".svmdk-file.tmp", F_OK), -1);
 }
 
 static void locks_what_is_printed_until_it_has_its_name(void **state)
 {
-	struct svmdk_error err;
-	struct stat st;
-
 	(void)state;
-	scratch_file("file", "old", 0);
-	assert_int_equal(stat("file", &st), 0);
-	assert_int_equal(replace_whole(AT_FDCWD, "file", &st, print, "new", &err), 0);
+	replace_old_by_new();
 	assert_done("file", "new");
-	assert_int_equal(access(".svmdk-file.tmp", F_OK), -1);
 }
 
 static void keeps_the_lock_where_it_is_wanted(void **state)
@@ -141,16 +151,13 @@ static void leaves_the_old_file_where_the_new_one_fails(void **state)
 static void leaves_alone_what_somebody_has_locked(void **state)
 {
 	int fd = open(".svmdk-file.tmp", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	struct svmdk_error err;
 	struct stat st;
 
 	(void)state;
 	assert_true(fd >= 0);
 	assert_int_equal(flock(fd, LOCK_EX), 0);
-	scratch_file("file", "old", 0);
-	assert_int_equal(stat("file", &st), 0);
-	assert_int_equal(replace_whole(AT_FDCWD, "file", &st, print, "new", &err), 0);
-	assert_done("file", "new");
+	replace_old_by_new();
+	assert_replaced("file", "new");
 	assert_int_equal(fstat(fd, &st), 0);
 	assert_int_equal(st.st_nlink, 1);
 	close(fd);
@@ -159,15 +166,12 @@ static void leaves_alone_what_somebody_has_locked(void **state)
 /* Whoever owns the folder can put one there, and see that it was opened. */
 static void leaves_alone_what_is_no_file(void **state)
 {
-	struct svmdk_error err;
 	struct stat st;
 
 	(void)state;
-	scratch_file("file", "old", 0);
-	assert_int_equal(stat("file", &st), 0);
 	assert_int_equal(mkfifo(".svmdk-file.tmp", 0600), 0);
-	assert_int_equal(replace_whole(AT_FDCWD, "file", &st, print, "new", &err), 0);
-	assert_done("file", "new");
+	replace_old_by_new();
+	assert_replaced("file", "new");
 	assert_int_equal(stat(".svmdk-file.tmp", &st), 0);
 	assert_true(S_ISFIFO(st.st_mode));
 }
