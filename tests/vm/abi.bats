@@ -17,7 +17,7 @@ setup_file() {
 teardown() {
 	echo 0 >/sys/module/svmdk/parameters/verify_runs
 	svmdk detach --all
-	[ "$(cat /sys/module/svmdk/refcnt)" = 0 ]
+	eventually module_is_free
 	log_is_clean
 }
 

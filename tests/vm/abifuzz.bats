@@ -17,7 +17,7 @@ setup_file() {
 
 teardown() {
 	svmdk detach --all
-	[ "$(cat /sys/module/svmdk/refcnt)" = 0 ]
+	eventually module_is_free
 	log_is_clean
 }
 

@@ -13,9 +13,11 @@
  * usage: abifuzz root|nobody|namespace FOLDER SEED ROUNDS
  */
 #include <sched.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "fuzz_calls.h"
 #include "kcov.h"
@@ -194,6 +196,42 @@ static void detach_all(int control)
 	FAIL("svmdk%u cannot be detached; %u have it open", arg.index, arg.openers);
 }
 
+/* One that goes by itself when the last one closes it; no call waits for that. */
+static void detach_lazily(int control)
+{
+	struct svmdk_ioc_detach end = { .size = sizeof(end), .flags = SVMDK_DETACH_LAZY };
+	struct svmdk_ioc_commit answer;
+	char path[32];
+	int disk;
+
+	WANT(0, create_with(control, -1, world.odd[0]));
+	WANT(0, add_file(control, "0", SVMDK_IO_MAPPED));
+	WANT(0, set_runs_of(control, 0, "0"));
+	WANT(0, commit(control, &answer));
+	snprintf(path, sizeof(path), "/dev/svmdk%u", answer.index);
+	disk = open_file(path, O_RDONLY);
+	end.index = answer.index;
+	WANT(0, call(control, SVMDK_IOC_DETACH, &end));
+	CHECK(end.deferred);
+	close(disk);
+}
+
+/* Every disk has the module, and each control file; that is all there is to see of them. */
+static void wait_for_users(int nr)
+{
+	char text[16];
+	int fd = open_file("/sys/module/svmdk/refcnt", O_RDONLY);
+
+	for (;;) {
+		memset(text, 0, sizeof(text));
+		CHECK(pread(fd, text, sizeof(text) - 1, 0) > 0);
+		if (atoi(text) == nr)
+			break;
+		usleep(1000);
+	}
+	close(fd);
+}
+
 static void check_world(void)
 {
 	struct svmdk_ioc_commit end;
@@ -203,6 +241,10 @@ static void check_world(void)
 		close(world.controls[i]);
 	control = open_control();
 	detach_all(control);
+	wait_for_users(1);
+	detach_lazily(control);
+	detach_all(control);
+	wait_for_users(1);
 	for (i = 0; i < NR_FILES; i++)
 		CHECK(pwrite(world.files[i], "", 0, 0) == 0);
 	WANT(0, create_with(control, 0, world.odd[0]));
@@ -257,6 +299,27 @@ static void open_controls(void)
 	world.odd[world.nr_odd] = world.controls[0];
 }
 
+static void interrupt(int sig)
+{
+	(void)sig;
+}
+
+/* A call may have asked to wait for days, for what nobody else is going to end. */
+static void end_thread(pthread_t id)
+{
+	struct timespec end;
+	int ret;
+
+	do {
+		CHECK(clock_gettime(CLOCK_REALTIME, &end) == 0);
+		end.tv_sec++;
+		ret = pthread_timedjoin_np(id, NULL, &end);
+		if (ret == ETIMEDOUT)
+			pthread_kill(id, SIGUSR1);
+	} while (ret == ETIMEDOUT);
+	CHECK(ret == 0);
+}
+
 static void run_round(struct chance *c, struct reached *all)
 {
 	struct thread threads[NR_THREADS] = { 0 };
@@ -268,7 +331,7 @@ static void run_round(struct chance *c, struct reached *all)
 		CHECK(pthread_create(&threads[i].id, NULL, run_program, &threads[i].caller) == 0);
 	}
 	for (i = 0; i < NR_THREADS; i++) {
-		CHECK(pthread_join(threads[i].id, NULL) == 0);
+		end_thread(threads[i].id);
 		add_reached(all, &threads[i].caller.reached);
 	}
 }
@@ -288,6 +351,7 @@ static void become(const char *who)
 
 int main(int argc, char **argv)
 {
+	const struct sigaction on_interrupt = { .sa_handler = interrupt };
 	struct reached all = { 0 };
 	struct chance c;
 	unsigned long round, rounds;
@@ -298,6 +362,7 @@ int main(int argc, char **argv)
 	}
 	c.state = strtoul(argv[3], NULL, 10);
 	rounds = strtoul(argv[4], NULL, 10);
+	CHECK(sigaction(SIGUSR1, &on_interrupt, NULL) == 0);
 	open_world(getenv("DISK"));
 	open_controls();
 	become(argv[1]);

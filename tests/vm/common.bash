@@ -200,6 +200,11 @@ eventually() {
 	done
 }
 
+# No disk is left, nor any that goes by itself: for eventually.
+module_is_free() {
+	[ "$(cat /sys/module/svmdk/refcnt)" = 0 ]
+}
+
 # Every point of a sweep, rather than samples.
 thorough() {
 	[ -n "${THOROUGH-}" ]

@@ -28,7 +28,7 @@ teardown() {
 	}
 	cd /
 	clean_up
-	[ "$(cat /sys/module/svmdk/refcnt)" = 0 ]
+	eventually module_is_free
 }
 
 # failing KIND NUMBER COMMAND…: status, stdout, stderr and what failed, in $status and

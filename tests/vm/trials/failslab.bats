@@ -56,7 +56,7 @@ failing() {
 			return 1
 		}
 		sed "s/^/# $way: /" "$BATS_TEST_TMPDIR/said" >&3
-		equal 0 "$(cat /sys/module/svmdk/refcnt)"
+		eventually module_is_free
 	done
 }
 

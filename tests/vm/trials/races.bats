@@ -412,7 +412,7 @@ still_right() {
 	ends svmdk grow c.vmdk +1M
 	write_disk "$dev" $((3 << 20)) 4096
 	ends svmdk detach c.vmdk
-	[ "$(cat /sys/module/svmdk/refcnt)" = 0 ]
+	eventually module_is_free
 }
 
 # killed_in NUMBER COMMAND…: it is killed in the so-manieth of its ioctls, or fails
