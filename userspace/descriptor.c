@@ -505,19 +505,46 @@ static int check_whole(struct parser *p)
 	return 0;
 }
 
+/*
+ * QEMU leaves NULs after the text, and where it made a line shorter the end of the text
+ * once more behind the first of them. Anything else that is not NUL is the rest of a text
+ * that lost a piece, as a power cut leaves it: what is before is a smaller disk, which
+ * looks whole.
+ */
+static int check_rest(struct parser *p, const char *bytes, size_t length)
+{
+	const struct descriptor *d = p->d;
+	unsigned int line = 1;
+	size_t i;
+
+	while (length > d->length && !bytes[length - 1])
+		length--;
+	if (length <= d->length)
+		return 0;
+	length -= d->length + 1;
+	if (length <= d->length &&
+	    memcmp(bytes + d->length + 1, d->text + d->length - length, length) == 0)
+		return 0;
+	for (i = 0; i < d->length; i++)
+		line += d->text[i] == '\n';
+	error_set(p->err, EINVAL,
+		  "zeroes, and text behind them, so a piece of it was lost; restore the descriptor "
+		  "from a copy");
+	return error_at(p->err, NULL, line);
+}
+
 int descriptor_parse(struct descriptor *d, const void *bytes, size_t length,
 		     struct svmdk_error *err)
 {
 	struct parser p = { .d = d, .err = err };
 
 	*d = (struct descriptor){ 0 };
-	/* QEMU leaves NULs after the text; what follows one was never read. */
 	d->length = strnlen(bytes, length < DESCRIPTOR_MAX_BYTES ? length : DESCRIPTOR_MAX_BYTES);
 	d->text = strndup(bytes, d->length);
 	if (!d->text)
 		no_memory(&p);
-	else if (check_kind(d, bytes, length, err) == 0 && parse_lines(&p) == 0 &&
-		 check_whole(&p) == 0)
+	else if (check_kind(d, bytes, length, err) == 0 && check_rest(&p, bytes, length) == 0 &&
+		 parse_lines(&p) == 0 && check_whole(&p) == 0)
 		return 0;
 	descriptor_free(d);
 	return -1;

@@ -133,15 +133,53 @@ static void reads_the_wild(void **state)
 	}
 }
 
+/* The last is what QEMU leaves that replaces "\r\n" behind the CID by "\n". */
 static void stops_at_nul(void **state)
 {
-	static const char text[] = KEYS ONE "\0\0\0garbage that nobody reads\n";
+	static const char nul[] = KEYS ONE "\0", nuls[] = KEYS ONE "\0\0\0\0\0\0\0";
+	static const char shorter[] = KEYS ONE "\0\" 0\n\0\0";
 	struct descriptor d;
 
 	(void)state;
-	parse_ok(&d, text, sizeof(text));
+	parse_ok(&d, nul, sizeof(nul));
 	assert_int_equal(d.length, strlen(KEYS ONE));
 	descriptor_free(&d);
+	parse_ok(&d, nuls, sizeof(nuls));
+	assert_int_equal(d.length, strlen(KEYS ONE));
+	descriptor_free(&d);
+	parse_ok(&d, shorter, sizeof(shorter));
+	assert_int_equal(d.length, strlen(KEYS ONE));
+	descriptor_free(&d);
+}
+
+/* Else it would be a smaller disk, and a grow would make it that. */
+static void refuses_text_behind_zeroes(void **state)
+{
+	static const struct {
+		size_t zeroes;
+		const char *rest;
+	} cases[] = {
+		{ 512, "x" },
+		{ 512, "\" 0\n" },
+		{ 2, "\" 0\n" },
+		{ 512, "f002.vmdk\" 0\nRW 2048 ZERO\n" },
+		{ 1, "RW 2048 ZERO\n" },
+		{ 1, KEYS ONE KEYS ONE },
+	};
+	char text[1024];
+	struct svmdk_error err;
+	struct descriptor d;
+	size_t length, i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		memset(text, 0, sizeof(text));
+		length = sprintf(text, KEYS ONE) + cases[i].zeroes;
+		length += sprintf(text + length, "%s", cases[i].rest);
+		assert_int_equal(descriptor_parse(&d, text, length, &err), -1);
+		assert_int_equal(err.line, 7);
+		assert_has(err.text, "restore the descriptor from a copy");
+	}
 }
 
 static void keeps_names_as_bytes(void **state)
@@ -345,6 +383,7 @@ int main(void)
 		cmocka_unit_test(reads_all_of_it),
 		cmocka_unit_test(reads_the_wild),
 		cmocka_unit_test(stops_at_nul),
+		cmocka_unit_test(refuses_text_behind_zeroes),
 		cmocka_unit_test(keeps_names_as_bytes),
 		cmocka_unit_test(refuses),
 		cmocka_unit_test(reads_the_largest),
