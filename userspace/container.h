@@ -58,6 +58,15 @@ int container_open(struct container *c, const char *path, char *const *allow, si
 char *container_side_name(const struct container *c, const char *suffix);
 
 /**
+ * container_stem() - what the names of new extents begin with
+ * @c: open
+ *
+ * The descriptor's name without .vmdk, and without what would make them temporary files of
+ * svmdk's. Returns it, to be freed, or NULL where there is no memory.
+ */
+char *container_stem(const struct container *c);
+
+/**
  * container_close() - close and free
  * @c: a container; drops its lock too. One that is all zero is fine.
  */

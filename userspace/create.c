@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "claims.h"
 #include "command.h"
 #include "descriptor.h"
 #include "interrupt.h"
@@ -62,13 +63,39 @@ static int list_extents(struct creation *c, uint64_t nr, struct svmdk_error *err
 	return 0;
 }
 
+/* What an interrupted command on another container was to make, the next one may remove. */
+static int check_claims(const struct creation *c, struct svmdk_error *err)
+{
+	const char *by = NULL;
+	struct claims claims;
+	size_t i;
+
+	if (claims_read(&claims, c->files.dirfd, CLAIMS_OF_LISTS, c->name, NULL, err))
+		return error_at(err, c->files.path, 0);
+	for (i = 0; i < c->files.nr && !by; i++)
+		by = claims_find(&claims, c->files.list[i].name);
+	if (by)
+		error_set(err, EEXIST,
+			  "a command on another container may make %s, or have been interrupted "
+			  "when it did (%s); repeat that one first, or choose another name",
+			  c->files.list[i - 1].name, by);
+	claims_free(&claims);
+	return by ? error_at(err, c->files.path, 0) : 0;
+}
+
 /* Looks before anything is made; what is made later never overwrites. */
 static int check_name(const struct creation *c, struct svmdk_error *err)
 {
 	struct stat st;
 
+	if (strncmp(c->name, REPLACE_PREFIX, strlen(REPLACE_PREFIX)) == 0) {
+		error_set(err, EINVAL,
+			  "svmdk calls its temporary files " REPLACE_PREFIX
+			  "*, and no extent; choose another name");
+		return error_at(err, c->files.path, 0);
+	}
 	if (fstatat(c->files.dirfd, c->name, &st, AT_SYMLINK_NOFOLLOW))
-		return 0;
+		return check_claims(c, err);
 	error_set(err, EEXIST, "exists already; choose another name, or remove it first");
 	return error_at(err, c->files.path, 0);
 }

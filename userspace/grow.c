@@ -156,7 +156,7 @@ static int list_files(const struct grow *g, struct svmdk_error *err)
 		return error_errno(err, ENOMEM, "cannot grow it");
 	for (i = 0; i < nr; i++)
 		names[i] = g->plan.extents[g->plan.first + i].name;
-	result = leftovers_begin(&g->container, names, nr, err);
+	result = leftovers_begin(&g->container, names, nr, nr, err);
 	free(names);
 	return result;
 }

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "../kmod/uapi/svmdk.h"
@@ -87,11 +86,7 @@ static bool split_name(const char *base, struct naming *n)
 
 static void name_by_descriptor(const struct container *c, struct naming *n)
 {
-	size_t length = strlen(c->name);
-
-	if (length > 5 && strcasecmp(c->name + length - 5, ".vmdk") == 0)
-		length -= 5;
-	n->stem = strndup(c->name, length);
+	n->stem = container_stem(c);
 	n->number = c->descriptor.nr_extents;
 }
 
@@ -107,11 +102,13 @@ static int find_naming(const struct container *c, const char *last, struct namin
 	return n->folder && n->stem ? 0 : no_memory(err);
 }
 
+/* There, or made any moment by another command, or removed by it. */
 static bool is_taken(const struct growth_plan *p, const char *base)
 {
 	struct stat st;
 
-	return fstatat(p->files.dirfd, base, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+	return fstatat(p->files.dirfd, base, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT ||
+	       claims_find(&p->claims, base);
 }
 
 static int next_name(const struct growth_plan *p, struct naming *n, char **base,
@@ -249,6 +246,8 @@ static int examine_last(struct growth_plan *p, const struct container *c, struct
 	if (safe_open_folder(&c->policy, name ? name : c->name, &p->files.dirfd, &base, err))
 		return error_at(err, c->path, i ? d->extents[i - 1].line : 0);
 	free(base);
+	if (claims_read(&p->claims, p->files.dirfd, CLAIMS_OF_LISTS, c->name, NULL, err))
+		return error_at(err, c->path, 0);
 	if (find_naming(c, name, n, err))
 		return -1;
 	p->path = path_of(c, name ? name : c->name);
@@ -299,6 +298,7 @@ void growth_plan_free(struct growth_plan *p)
 			free(p->extents[i].name);
 	if (p->files.dirfd >= 0)
 		close(p->files.dirfd);
+	claims_free(&p->claims);
 	new_extents_free(&p->files);
 	free(p->path);
 	free(p->extents);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "claims.h"
 #include "container.h"
 #include "message.h"
 #include "new_extents.h"
@@ -22,6 +23,7 @@
  *	stays as it is
  * @create_type: what createType has to become, or NULL
  * @files: the files to be made or made longer
+ * @claims: of other containers' commands in the folder of the new files
  * @like: a file that the new ones get mode and owner from
  * @path: of a file in their folder, for messages
  */
@@ -32,6 +34,7 @@ struct growth_plan {
 	bool keeps_short;
 	const char *create_type;
 	struct new_extents files;
+	struct claims claims;
 	struct stat like;
 	char *path;
 };

@@ -1,63 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 // Copyright (C) 2026 the svmdk authors
+/* The list itself; leftovers_recover.c follows it. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/falloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "leftovers.h"
-#include "manifest_file.h"
 #include "replace.h"
 #include "side_file.h"
-#include "sidecar.h"
-#include "size.h"
-
-#define HEADER "svmdk-files 1\n"
-#define END "end\n"
-#define FILE_KEY "file "
-#define MAX_LIST_BYTES (4U * DESCRIPTOR_MAX_BYTES) /* old names and new ones */
-
-/**
- * struct named_range - what the descriptor names of a file
- * @dev: st_dev of the file
- * @ino: st_ino of the file
- * @begin: first sector
- * @end: one past the last sector
- */
-struct named_range {
-	dev_t dev;
-	ino_t ino;
-	uint64_t begin;
-	uint64_t end;
-};
-
-/**
- * struct recovery - a list that is followed
- * @c: the container
- * @list: the list itself
- * @named: all that the descriptor names, sorted
- * @nr: number of these
- * @unsynced: folder from which something was removed since its last fsync, or -1
- * @found: what was done
- */
-struct recovery {
-	const struct container *c;
-	struct stat list;
-	struct named_range *named;
-	size_t nr;
-	int unsynced;
-	struct leftovers_found found;
-};
 
 char *leftovers_name(const struct container *c)
 {
 	char *name;
 
-	return asprintf(&name, ".%s.svmdk-files", c->name) < 0 ? NULL : name;
+	return asprintf(&name, ".%s" LEFTOVERS_SUFFIX, c->name) < 0 ? NULL : name;
 }
 
 static int fail(struct svmdk_error *err, int code, const char *name, const char *what)
@@ -66,7 +25,7 @@ static int fail(struct svmdk_error *err, int code, const char *name, const char 
 	return error_at(err, name, 0);
 }
 
-static int write_list(int fd, const char *const *names, size_t nr)
+static int write_list(int fd, const char *const *names, size_t nr, size_t nr_made)
 {
 	char self[SELF_LEN];
 	int copy, ret;
@@ -82,11 +41,11 @@ static int write_list(int fd, const char *const *names, size_t nr)
 			close(copy);
 		return -1;
 	}
-	fputs(HEADER, f);
+	fputs(LEFTOVERS_HEADER, f);
 	fputs(self, f);
 	for (i = 0; i < nr; i++)
-		fprintf(f, FILE_KEY "%s\n", names[i]);
-	fputs(END, f);
+		fprintf(f, "%s%s\n", i < nr_made ? LEFTOVERS_MADE : LEFTOVERS_USED, names[i]);
+	fputs(LEFTOVERS_END, f);
 	ret = fflush(f) || ferror(f) || fsync(fd) ? -1 : 0;
 	if (fclose(f))
 		ret = -1;
@@ -109,7 +68,7 @@ static int check_names(const char *const *names, size_t nr, struct svmdk_error *
  * would name was made.
  */
 static int make_list(const struct container *c, const char *name, const char *const *names,
-		     size_t nr, struct svmdk_error *err)
+		     size_t nr, size_t nr_made, struct svmdk_error *err)
 {
 	int dir = c->policy.dir.fd;
 	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -117,7 +76,7 @@ static int make_list(const struct container *c, const char *name, const char *co
 
 	if (fd < 0)
 		return fail(err, errno, name, "cannot write down what will be made");
-	ret = write_list(fd, names, nr);
+	ret = write_list(fd, names, nr, nr_made);
 	if (!ret)
 		ret = replace_sync_folder(dir);
 	if (ret) {
@@ -128,7 +87,7 @@ static int make_list(const struct container *c, const char *name, const char *co
 	return ret;
 }
 
-int leftovers_begin(const struct container *c, const char *const *names, size_t nr,
+int leftovers_begin(const struct container *c, const char *const *names, size_t nr, size_t nr_made,
 		    struct svmdk_error *err)
 {
 	char *name = leftovers_name(c);
@@ -140,8 +99,61 @@ int leftovers_begin(const struct container *c, const char *const *names, size_t 
 	if (ret)
 		error_at(err, c->path, 0);
 	else
-		ret = make_list(c, name, names, nr, err);
+		ret = make_list(c, name, names, nr, nr_made, err);
 	free(name);
+	return ret;
+}
+
+/**
+ * struct rewrite - a list without one of its files
+ * @text: what it says now, behind the line that says which file it is
+ * @name: the file that goes
+ */
+struct rewrite {
+	const char *text;
+	const char *name;
+};
+
+static int print_rest(FILE *to, void *arg)
+{
+	const struct rewrite *r = arg;
+	const char *line, *next;
+	char self[SELF_LEN];
+	size_t length;
+
+	if (self_line(fileno(to), self))
+		return -1;
+	fputs(LEFTOVERS_HEADER, to);
+	fputs(self, to);
+	for (line = r->text; *line; line = next) {
+		length = strcspn(line, "\n");
+		next = line + length + (line[length] == '\n');
+		if (length == strlen(LEFTOVERS_MADE) + strlen(r->name) &&
+		    strncmp(line, LEFTOVERS_MADE, strlen(LEFTOVERS_MADE)) == 0 &&
+		    strncmp(line + strlen(LEFTOVERS_MADE), r->name, strlen(r->name)) == 0)
+			continue;
+		fwrite(line, 1, next - line, to);
+	}
+	return 0;
+}
+
+int leftovers_forget(const struct container *c, const char *name, struct svmdk_error *err)
+{
+	char *list = leftovers_name(c);
+	struct rewrite r = { .name = name };
+	struct side_file file;
+	int ret;
+
+	if (!list)
+		return fail(err, ENOMEM, c->path, "cannot write down what was made");
+	ret = side_file_read(&file, c->policy.dir.fd, list, err);
+	if (!ret) {
+		r.text = file.bytes + strlen(LEFTOVERS_HEADER);
+		r.text += strcspn(r.text, "\n") + 1;
+		ret = replace_whole(c->policy.dir.fd, list, &file.st, print_rest, &r, err);
+		side_file_free(&file);
+	}
+	free(list);
 	return ret;
 }
 
@@ -159,403 +171,5 @@ int leftovers_end(const struct container *c, struct svmdk_error *err)
 	if (ret)
 		fail(err, errno, name, "cannot remove the list of leftovers");
 	free(name);
-	return ret;
-}
-
-/* Whoever can write a list that is followed could remove the files himself. */
-static int check_list(const struct stat *st, struct svmdk_error *err)
-{
-	if (!S_ISREG(st->st_mode))
-		return error_set(err, EINVAL,
-				 "not a regular file, so no list of svmdk's; remove it");
-	if (st->st_uid != geteuid() && st->st_uid != 0)
-		return error_set(
-			err, EPERM,
-			"left by an interrupted command of another user (%ju); run it again as that user, or remove this list",
-			(uintmax_t)st->st_uid);
-	if (st->st_size > MAX_LIST_BYTES)
-		return error_set(err, EFBIG, "too large for a list of svmdk's; remove it");
-	return 0;
-}
-
-/* @fd is -1 when there is none. */
-static int open_list(const struct container *c, const char *name, int *fd, struct svmdk_error *err)
-{
-	int path_fd = openat(c->policy.dir.fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	struct stat st;
-	int ret = -1;
-
-	*fd = -1;
-	if (path_fd < 0 && errno == ENOENT)
-		return 0;
-	if (path_fd < 0)
-		return fail(err, errno, name, "cannot open the list of leftovers");
-	if (fstat(path_fd, &st)) {
-		error_errno(err, errno, "cannot look at the list of leftovers");
-	} else if (check_list(&st, err) == 0) {
-		*fd = safe_reopen(path_fd, O_RDONLY);
-		if (*fd >= 0)
-			ret = 0;
-		else
-			error_errno(err, errno, "cannot open the list of leftovers");
-	}
-	close(path_fd);
-	return ret ? error_at(err, name, 0) : 0;
-}
-
-/* The whole of it, NUL-terminated, to be freed; NULL with errno. */
-static char *read_list(int fd, size_t *length)
-{
-	char *text = malloc(MAX_LIST_BYTES + 1);
-	ssize_t got = 1;
-
-	*length = 0;
-	while (text && got && *length < MAX_LIST_BYTES) {
-		got = pread(fd, text + *length, MAX_LIST_BYTES - *length, *length);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0) {
-			free(text);
-			return NULL;
-		}
-		*length += got;
-	}
-	if (text)
-		text[*length] = '\0';
-	return text;
-}
-
-static int compare_ranges(const void *a, const void *b)
-{
-	const struct named_range *x = a, *y = b;
-
-	if (x->dev != y->dev)
-		return x->dev < y->dev ? -1 : 1;
-	if (x->ino != y->ino)
-		return x->ino < y->ino ? -1 : 1;
-	if (x->begin != y->begin)
-		return x->begin < y->begin ? -1 : 1;
-	return 0;
-}
-
-/* An extent's name, and nothing of what it leads to, opened. */
-static int stat_name(const struct container *c, const char *name, int *folder, char **base,
-		     struct stat *st, struct svmdk_error *err)
-{
-	if (safe_open_folder(&c->policy, name, folder, base, err))
-		return -1;
-	if (fstatat(*folder, *base, st, AT_SYMLINK_NOFOLLOW) == 0)
-		return 0;
-	error_errno(err, errno, "cannot look at %s", name);
-	close(*folder);
-	free(*base);
-	return -1;
-}
-
-/*
- * One that cannot be looked at may be any of those in the list, so that nothing is removed.
- * Nor is anything where one is missing: no command that was interrupted leaves that, so it
- * is another descriptor, an older one perhaps, and the list may name the only copy.
- */
-static int find_named(struct recovery *r, struct svmdk_error *err)
-{
-	const struct descriptor *d = &r->c->descriptor;
-	const struct extent *e;
-	struct stat st;
-	char *base;
-	int folder;
-	size_t i;
-
-	r->named = calloc(d->nr_extents, sizeof(*r->named));
-	if (!r->named)
-		return fail(err, ENOMEM, r->c->path, "cannot clear up");
-	for (i = 0; i < d->nr_extents; i++) {
-		e = &d->extents[i];
-		/* What is named beside zeroes is not read. */
-		if (!e->name || e->type == EXTENT_ZERO)
-			continue;
-		if (stat_name(r->c, e->name, &folder, &base, &st, err)) {
-			if (err->code == ENOENT && !extent_has_file(e))
-				continue;
-			if (err->code == ENOENT)
-				error_set(err, ENOENT,
-					  "extent %s is missing, so that what an interrupted "
-					  "command left is not cleared up; put it back, or the "
-					  "descriptor that was here last",
-					  e->name);
-			return error_at(err, r->c->path, e->line);
-		}
-		close(folder);
-		free(base);
-		r->named[r->nr++] = (struct named_range){
-			.dev = st.st_dev,
-			.ino = st.st_ino,
-			.begin = e->offset,
-			.end = e->offset + e->sectors,
-		};
-	}
-	qsort(r->named, r->nr, sizeof(*r->named), compare_ranges);
-	return 0;
-}
-
-/* The first range of a file, and how many there are of it. */
-static const struct named_range *ranges_of(const struct recovery *r, const struct stat *st,
-					   size_t *nr)
-{
-	const struct named_range *range;
-	size_t low = 0, high = r->nr, middle;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		range = &r->named[middle];
-		if (range->dev < st->st_dev ||
-		    (range->dev == st->st_dev && range->ino < st->st_ino))
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (*nr = 0; low + *nr < r->nr; ++*nr) {
-		range = &r->named[low + *nr];
-		if (range->dev != st->st_dev || range->ino != st->st_ino)
-			break;
-	}
-	return &r->named[low];
-}
-
-static int give_back(int fd, uint64_t begin, uint64_t end)
-{
-	if (begin >= end || fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				      begin << SECTOR_SHIFT, (end - begin) << SECTOR_SHIFT) == 0)
-		return 0;
-	return errno == EOPNOTSUPP ? 0 : -1;
-}
-
-static int trim_file(int fd, uint64_t size, const struct named_range *ranges, size_t nr)
-{
-	uint64_t at = 0;
-	size_t i;
-
-	for (i = 0; i < nr; i++) {
-		if (give_back(fd, at, ranges[i].begin))
-			return -1;
-		if (ranges[i].end > at)
-			at = ranges[i].end;
-	}
-	if (size > at << SECTOR_SHIFT && ftruncate(fd, at << SECTOR_SHIFT))
-		return -1;
-	return fsync(fd);
-}
-
-static bool named_whole(const struct stat *st, const struct named_range *ranges, size_t nr)
-{
-	uint64_t at = 0;
-	size_t i;
-
-	for (i = 0; i < nr && ranges[i].begin <= at; i++) {
-		if (ranges[i].end > at)
-			at = ranges[i].end;
-	}
-	return i == nr && (uint64_t)st->st_size <= at << SECTOR_SHIFT;
-}
-
-static bool is_same_file(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
-static int trim(struct recovery *r, const char *name, const struct stat *seen,
-		const struct named_range *ranges, size_t nr, struct svmdk_error *err)
-{
-	struct stat st;
-	int fd, ret = 0;
-
-	if (named_whole(seen, ranges, nr))
-		return 0;
-	if (safe_open(&r->c->policy, name, O_RDWR, &fd, &st, err))
-		return -1;
-	if (!is_same_file(&st, seen))
-		ret = error_set(err, ESTALE, "extent %s was replaced meanwhile", name);
-	else if (trim_file(fd, st.st_size, ranges, nr))
-		ret = error_errno(err, errno, "extent %s: cannot give back what is left over",
-				  name);
-	else
-		r->found.trimmed++;
-	close(fd);
-	return ret;
-}
-
-static int sync_removals(struct recovery *r)
-{
-	int ret;
-
-	if (r->unsynced < 0)
-		return 0;
-	ret = replace_sync_folder(r->unsynced);
-	close(r->unsynced);
-	r->unsynced = -1;
-	return ret;
-}
-
-/* Takes over @folder. */
-static int note_removal(struct recovery *r, int folder)
-{
-	struct stat now, before;
-	int ret = 0;
-
-	r->found.removed++;
-	if (r->unsynced >= 0 && fstat(folder, &now) == 0 && fstat(r->unsynced, &before) == 0 &&
-	    is_same_file(&now, &before)) {
-		close(folder);
-		return 0;
-	}
-	ret = sync_removals(r);
-	r->unsynced = folder;
-	return ret;
-}
-
-/* What was made is no folder, nor the descriptor or this list, which names neither. */
-static bool may_be_made(const struct recovery *r, const struct stat *st)
-{
-	return S_ISREG(st->st_mode) && !is_same_file(st, &r->c->st) && !is_same_file(st, &r->list);
-}
-
-/*
- * By the name that the list has it by, too: some file systems give a file another inode
- * number when they read it again.
- */
-static bool is_named(const struct recovery *r, const char *name)
-{
-	const struct descriptor *d = &r->c->descriptor;
-	size_t i;
-
-	for (i = 0; i < d->nr_extents; i++)
-		if (d->extents[i].name && strcmp(d->extents[i].name, name) == 0)
-			return true;
-	return false;
-}
-
-/* Takes care of one file of the list. */
-static int clear_file(struct recovery *r, const char *name, struct svmdk_error *err)
-{
-	const struct named_range *ranges;
-	struct stat st;
-	char *base;
-	int folder, ret = 0;
-	size_t nr;
-
-	if (stat_name(r->c, name, &folder, &base, &st, err))
-		return err->code == ENOENT ? 0 : -1;
-	ranges = ranges_of(r, &st, &nr);
-	if (!may_be_made(r, &st)) {
-		/* It stays. */
-	} else if (nr) {
-		ret = trim(r, name, &st, ranges, nr, err);
-	} else if (is_named(r, name)) {
-		/* It stays, too. */
-	} else if (unlinkat(folder, base, 0) == 0) {
-		free(base);
-		if (note_removal(r, folder))
-			return error_errno(err, errno, "cannot write the folder of %s to disk",
-					   name);
-		return 0;
-	} else if (errno != ENOENT) {
-		ret = error_errno(err, errno, "cannot remove %s, left by an interrupted command",
-				  name);
-	}
-	free(base);
-	close(folder);
-	return ret;
-}
-
-/* @text is what comes after the header; its lines are taken apart. */
-static int follow(struct recovery *r, char *text, struct svmdk_error *err)
-{
-	char *line, *next;
-	int ret = find_named(r, err);
-
-	for (line = text; !ret && strcmp(line, END); line = next) {
-		next = strchr(line, '\n') + 1;
-		if (strncmp(line, FILE_KEY, strlen(FILE_KEY)))
-			continue;
-		next[-1] = '\0';
-		ret = clear_file(r, line + strlen(FILE_KEY), err);
-		if (ret)
-			error_at(err, r->c->path, 0);
-	}
-	if (sync_removals(r) && !ret)
-		ret = fail(err, errno, r->c->path, "cannot write its folder to disk");
-	free(r->named);
-	return ret;
-}
-
-static bool is_complete(const char *text, size_t length)
-{
-	return length >= strlen("\n" END) && strlen(text) == length &&
-	       strcmp(text + length - strlen("\n" END), "\n" END) == 0;
-}
-
-static int follow_list(struct recovery *r, int fd, const char *name, struct svmdk_error *err)
-{
-	char self[SELF_LEN];
-	size_t length;
-	char *text = read_list(fd, &length);
-	int ret = 0;
-
-	if (!text || fstat(fd, &r->list) || self_line(fd, self)) {
-		ret = fail(err, errno, name, "cannot read the list of leftovers");
-	} else if (!is_complete(text, length)) {
-		/* Killed while it was written, before anything was made. */
-	} else if (strncmp(text, HEADER, strlen(HEADER))) {
-		error_set(
-			err, EINVAL,
-			"no list of leftovers that this version knows; use the one that made it, or remove it");
-		ret = error_at(err, name, 1);
-	} else if (strncmp(text + strlen(HEADER), self, strlen(self))) {
-		r->found.foreign = true;
-	} else {
-		ret = follow(r, text + strlen(HEADER) + strlen(self), err);
-	}
-	free(text);
-	return ret;
-}
-
-/* Files that were to take the place of one that has no extents in it. */
-static void clear_replacements(const struct container *c)
-{
-	static const char *const suffixes[] = { "", MANIFEST_SUFFIX, SIDECAR_SUFFIX };
-	char *name;
-	size_t i;
-
-	for (i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-		name = container_side_name(c, suffixes[i]);
-		if (!name)
-			return;
-		replace_clear(c->policy.dir.fd, name);
-		free(name);
-	}
-}
-
-int leftovers_recover(const struct container *c, struct leftovers_found *found,
-		      struct svmdk_error *err)
-{
-	struct recovery r = { .c = c, .unsynced = -1 };
-	char *name = leftovers_name(c);
-	int fd, ret;
-
-	if (found)
-		*found = r.found;
-	if (!name)
-		return fail(err, ENOMEM, c->path, "cannot clear up");
-	clear_replacements(c);
-	ret = open_list(c, name, &fd, err);
-	if (fd >= 0) {
-		ret = follow_list(&r, fd, name, err);
-		close(fd);
-		if (!ret)
-			ret = leftovers_end(c, err);
-	}
-	free(name);
-	if (found)
-		*found = r.found;
 	return ret;
 }

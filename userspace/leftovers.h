@@ -8,6 +8,16 @@
 #include "container.h"
 #include "message.h"
 
+#define LEFTOVERS_SUFFIX ".svmdk-files"
+#define LEFTOVERS_MAX_BYTES (4U * DESCRIPTOR_MAX_BYTES) /* old names and new ones */
+
+#define LEFTOVERS_HEADER "svmdk-files 1\n"
+#define LEFTOVERS_END "end\n"
+
+/* How the lines of a list begin, equally long: what is made; what is used up or removed. */
+#define LEFTOVERS_MADE "made "
+#define LEFTOVERS_USED "file "
+
 /*
  * A command that makes, replaces or lengthens extent files may be killed at any
  * instant. So it first writes down, beside the descriptor FILE as
@@ -20,6 +30,10 @@
  *	that it does not name at all is removed; of one that it names in part,
  *	the rest is given back: cut off behind the last sector that is named,
  *	punched before it.
+ *
+ * Of what was to be made it may be that nothing was, and that another program has
+ * made a file of that name since. So the list says which files those are, and one that
+ * another descriptor names is left alone; see claims.h.
  *
  * Then the list goes. So the order of a command is: lock, leftovers_recover(),
  * leftovers_begin(), make and fsync the new files, replace the descriptor
@@ -54,12 +68,23 @@ struct leftovers_found {
  * @names: of the files, as the descriptor in force or the new one has them;
  *	they may exist or not
  * @nr: how many; may be 0
+ * @nr_made: how many of these, the first, will be made or made longer
  * @err: filled on failure, with @err->file
  *
  * Returns 0 or -1: there is no list.
  */
-int leftovers_begin(const struct container *c, const char *const *names, size_t nr,
+int leftovers_begin(const struct container *c, const char *const *names, size_t nr, size_t nr_made,
 		    struct svmdk_error *err);
+
+/**
+ * leftovers_forget() - take a file off the list that another program has made
+ * @c: the container, locked; leftovers_begin() has run
+ * @name: of the file, as it was given to that
+ * @err: filled on failure, with @err->file
+ *
+ * Returns 0 or -1: it is on the list still.
+ */
+int leftovers_forget(const struct container *c, const char *name, struct svmdk_error *err);
 
 /**
  * leftovers_end() - remove the list: the work is done

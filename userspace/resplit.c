@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
+#include "claims.h"
 #include "command.h"
 #include "interrupt.h"
 #include "leftovers.h"
@@ -63,28 +63,43 @@ static int check_size(const struct resplit_job *job, uint64_t bytes, struct svmd
 	return 0;
 }
 
+/* There, or made any moment by another command, or removed by it. */
+static int name_free(const struct resplit_job *job, const struct claims *claims, const char *name,
+		     bool *free_name, struct svmdk_error *err)
+{
+	struct stat st;
+	char *base;
+	int folder;
+
+	if (safe_open_folder(&job->c.policy, name, &folder, &base, err))
+		return error_at(err, job->c.path, 0);
+	*free_name = fstatat(folder, base, &st, AT_SYMLINK_NOFOLLOW) && errno == ENOENT &&
+		     !claims_find(claims, base);
+	close(folder);
+	free(base);
+	return 0;
+}
+
 /* What keeps a series of names from being taken: one of them is. */
 static int names_free(const struct resplit_job *job, uint64_t begun, bool *free_names,
 		      struct svmdk_error *err)
 {
 	const struct target_extent *target;
-	struct stat st;
-	char *base;
-	int folder;
+	struct claims claims;
+	int ret = 0;
 	size_t i;
 
 	*free_names = true;
-	for (i = 0; i < job->plan.nr_targets && *free_names; i++) {
+	if (claims_read(&claims, job->c.policy.dir.fd, CLAIMS_OF_LISTS, job->c.name, NULL, err))
+		return error_at(err, job->c.path, 0);
+	for (i = 0; i < job->plan.nr_targets && *free_names && !ret; i++) {
 		target = &job->plan.targets[i];
 		if (job->low_space ? target->start < begun : target->kept)
 			continue;
-		if (safe_open_folder(&job->c.policy, target->name, &folder, &base, err))
-			return error_at(err, job->c.path, 0);
-		*free_names = fstatat(folder, base, &st, AT_SYMLINK_NOFOLLOW) && errno == ENOENT;
-		close(folder);
-		free(base);
+		ret = name_free(job, &claims, target->name, free_names, err);
 	}
-	return 0;
+	claims_free(&claims);
+	return ret;
 }
 
 /*
@@ -126,8 +141,7 @@ static int try_series(struct resplit_job *job, const char *stem, unsigned int se
 /* An earlier run's names first, so that it goes on where that was interrupted. */
 static int choose_names(struct resplit_job *job, struct svmdk_error *err)
 {
-	char *stem = strdup(job->c.name);
-	size_t length = stem ? strlen(stem) : 0;
+	char *stem = container_stem(&job->c);
 	unsigned int series;
 	int good = 0;
 
@@ -135,8 +149,6 @@ static int choose_names(struct resplit_job *job, struct svmdk_error *err)
 		error_errno(err, ENOMEM, "cannot plan the new extents");
 		return error_at(err, job->c.path, 0);
 	}
-	if (length >= 5 && strcasecmp(stem + length - 5, ".vmdk") == 0)
-		stem[length - 5] = '\0';
 	series = resplit_plan_series(&job->plan, stem, MAX_SERIES);
 	if (series)
 		good = try_series(job, stem, series, err);
@@ -161,7 +173,7 @@ static int list_files(struct resplit_job *job, struct svmdk_error *err)
 {
 	const struct resplit_plan *plan = &job->plan;
 	const char **names = calloc(plan->nr_old + plan->nr_targets, sizeof(*names));
-	size_t i, nr = 0;
+	size_t i, nr = 0, nr_made;
 	int ret;
 
 	if (!names) {
@@ -172,11 +184,12 @@ static int list_files(struct resplit_job *job, struct svmdk_error *err)
 		if (!plan->targets[i].kept)
 			names[nr++] = plan->targets[i].name;
 	}
+	nr_made = nr;
 	for (i = 0; i < plan->nr_old; i++) {
 		if (is_listed(job, i))
 			names[nr++] = plan->old[i].name;
 	}
-	ret = leftovers_begin(&job->c, names, nr, err);
+	ret = leftovers_begin(&job->c, names, nr, nr_made, err);
 	free(names);
 	return ret;
 }

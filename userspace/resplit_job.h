@@ -31,7 +31,8 @@
  * @progress: how far it is
  * @shared: some blocks were shared
  * @marks_dropped: there was a manifest, and is none any more
- * @unclear: the descriptor was perhaps replaced, and perhaps not
+ * @unclear: the descriptor was perhaps replaced, and perhaps not; or a file of another
+ *	program is on the list of leftovers. What is left over is not cleared up now.
  */
 struct resplit_job {
 	struct container c;
@@ -140,9 +141,10 @@ void resplit_drop_marks(struct resplit_job *job);
  *	it is to be there
  * @err: filled on failure, with @err->file
  *
- * One that is there is opened only when the plan knows it. Returns 0 or -1.
+ * One that is there is opened only when the plan knows it; else it is another program's
+ * and taken off the list of leftovers. Returns 0 or -1.
  */
-int resplit_open_target(const struct resplit_job *job, size_t i, int *fd, bool *made,
+int resplit_open_target(struct resplit_job *job, size_t i, int *fd, bool *made,
 			struct svmdk_error *err);
 
 /**

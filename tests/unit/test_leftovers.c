@@ -72,7 +72,7 @@ static void begin(const struct world *w, const char *const *names, size_t nr)
 {
 	struct svmdk_error err;
 
-	if (leftovers_begin(&w->c, names, nr, &err))
+	if (leftovers_begin(&w->c, names, nr, nr, &err))
 		fail_msg("%s: %s", err.file, err.text);
 	assert_true(exists(LIST));
 }
@@ -131,7 +131,7 @@ static void begins_and_ends(void **state)
 	struct svmdk_error err;
 
 	begin(w, names, 2);
-	assert_int_equal(leftovers_begin(&w->c, names, 2, &err), -1);
+	assert_int_equal(leftovers_begin(&w->c, names, 2, 2, &err), -1);
 	assert_int_equal(err.code, EEXIST);
 	assert_true(exists(LIST));
 	assert_int_equal(leftovers_end(&w->c, &err), 0);
@@ -146,7 +146,7 @@ static void refuses_names_that_are_none(void **state)
 	struct world *w = *state;
 	struct svmdk_error err;
 
-	assert_int_equal(leftovers_begin(&w->c, names, 2, &err), -1);
+	assert_int_equal(leftovers_begin(&w->c, names, 2, 2, &err), -1);
 	assert_int_equal(err.code, EINVAL);
 	assert_false(exists(LIST));
 }
@@ -191,6 +191,71 @@ static void gives_back_what_is_named_in_part(void **state)
 	text = scratch_read("a", &length);
 	assert_int_equal(text[0], 'a');
 	free(text);
+}
+
+#define OTHER_TEXT                                                      \
+	"# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\n" \
+	"createType=\"twoGbMaxExtentFlat\"\nRW 8 FLAT \"%s\" 0\n"
+
+static void other_descriptor(const char *path, const char *name)
+{
+	char text[512];
+
+	sprintf(text, OTHER_TEXT, name);
+	scratch_file(path, text, 0);
+}
+
+/* Nothing was made before the kill, and then a container of that name. */
+static void leaves_what_another_descriptor_names(void **state)
+{
+	static const char *const names[] = { "c-2-f001.vmdk", "sub/c-2-f002.vmdk",
+					     "sub/c-2-f003.vmdk", "c-2-f004.vmdk", "c-2-f005" };
+	size_t i;
+
+	begin(*state, names, 5);
+	other_descriptor("c-2.vmdk", "c-2-f001.vmdk");
+	other_descriptor("sub/of any name", "c-2-f002.vmdk");
+	other_descriptor("d.vmdk", "sub/c-2-f003.vmdk");
+	/* What is no descriptor says nothing, nor does a part of a name. */
+	scratch_file("list", "\"c-2-f004.vmdk\"\n", 0);
+	other_descriptor("e.vmdk", "xc-2-f004.vmdk");
+	other_descriptor("f.vmdk", "c-2-f004.vmdk.old");
+	for (i = 0; i < 5; i++)
+		scratch_file(names[i], "n", 4096);
+	assert_int_equal(recover(*state).removed, 2);
+	for (i = 0; i < 5; i++)
+		assert_int_equal(exists(names[i]), i < 3);
+}
+
+/* An older descriptor that is kept beside does not keep the old files. */
+static void removes_what_was_used_up_whoever_names_it(void **state)
+{
+	static const char *const names[] = { "new", "old" };
+	struct world *w = *state;
+	struct svmdk_error err;
+
+	scratch_file("old", "o", 4096);
+	other_descriptor("c.vmdk.old", "old");
+	assert_int_equal(leftovers_begin(&w->c, names, 2, 1, &err), 0);
+	assert_int_equal(recover(w).removed, 1);
+	assert_false(exists("old"));
+}
+
+static void forgets_what_another_program_made(void **state)
+{
+	static const char *const names[] = { "new-1", "new-10", "new-2" };
+	struct svmdk_error err;
+	struct world *w = *state;
+	size_t i;
+
+	begin(w, names, 3);
+	for (i = 0; i < 3; i++)
+		scratch_file(names[i], "n", 100);
+	assert_int_equal(leftovers_forget(&w->c, "new-1", &err), 0);
+	assert_int_equal(recover(w).removed, 2);
+	assert_true(exists("new-1"));
+	assert_int_equal(leftovers_forget(&w->c, "new-1", &err), -1);
+	assert_int_equal(err.code, ENOENT);
 }
 
 /* Another name for a file that is in use is left alone. */
@@ -351,6 +416,9 @@ int main(void)
 		TEST(refuses_names_that_are_none),
 		TEST(removes_what_is_not_named),
 		TEST(gives_back_what_is_named_in_part),
+		TEST(leaves_what_another_descriptor_names),
+		TEST(removes_what_was_used_up_whoever_names_it),
+		TEST(forgets_what_another_program_made),
 		TEST(knows_a_hard_link),
 		TEST(removes_nothing_where_an_extent_cannot_be_looked_at),
 		TEST(leaves_what_is_no_file),

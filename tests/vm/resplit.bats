@@ -451,3 +451,54 @@ killed_everywhere() {
 	svmdk resplit disk.vmdk -e 512K
 	holds disk.vmdk
 }
+
+# The list of what is to be made names files that may become another container's.
+@test "what another program made where a killed resplit would have is not removed" {
+	local other
+	enter ext4
+	make_container disk.vmdk 4096 4096
+	keep disk.vmdk
+	strace -qq -f -o /dev/null -e trace=fsync -e inject=fsync:signal=KILL:when=2 \
+		svmdk resplit disk.vmdk -e 1M || true
+	[ -e .disk.vmdk.svmdk-files ]
+	[ ! -e disk-2-f001.vmdk ]
+	fails_with 1 'may make disk-2-f001.vmdk, or have been interrupted when it did \(.disk.vmdk.svmdk-files\); repeat that one first' \
+		svmdk create disk-2.vmdk 4M
+	qemu-img create -q -f vmdk -o subformat=twoGbMaxExtentFlat disk-2.vmdk 4M
+	qemu-io -f vmdk -c 'write -P 7 0 4M' disk-2.vmdk
+	fails_with 0 'disk-2-f001.vmdk, which an interrupted command was to make, is named by disk-2.vmdk too, so it stays' \
+		svmdk resplit disk.vmdk -e 1M
+	holds disk.vmdk
+	[[ $(qemu-io -f vmdk -c 'read -P 7 0 4M' disk-2.vmdk) != *failed* ]]
+	[ ! -e .disk.vmdk.svmdk-files ]
+	# One that is at work on disk-2 chooses other names than those of a list.
+	svmdk resplit disk-2.vmdk -e 1M
+	other=$(files)
+	svmdk grow disk.vmdk +1M
+	[ -e "${other%% *}" ]
+	svmdk check disk-2.vmdk
+	svmdk check disk.vmdk
+}
+
+@test "a file that another program makes where resplit is about to is not removed" {
+	local tracer trace=$BATS_TEST_TMPDIR/trace status=0
+	enter ext4
+	make_container disk.vmdk 4096 4096
+	keep disk.vmdk
+	strace -qq -o "$trace" -e trace=fsync -e inject=fsync:signal=STOP:when=2 \
+		svmdk resplit disk.vmdk -e 1M 2>"$BATS_TEST_TMPDIR/said" 3>&- &
+	tracer=$!
+	eventually grep -q 'stopped by SIGSTOP' "$trace"
+	echo precious >disk-2-f003.vmdk
+	pkill -CONT -P "$tracer"
+	wait "$tracer" || status=$?
+	cat "$BATS_TEST_TMPDIR/said"
+	equal 1 "$status"
+	grep 'extent disk-2-f003.vmdk: cannot create it: File exists; what was made is removed again' \
+		"$BATS_TEST_TMPDIR/said"
+	equal precious "$(cat disk-2-f003.vmdk)"
+	equal 'disk-2-f003.vmdk disk-f001.vmdk disk-f002.vmdk disk.vmdk' "$(files)"
+	svmdk resplit disk.vmdk -e 1M
+	holds disk.vmdk
+	equal precious "$(cat disk-2-f003.vmdk)"
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0
+// Copyright (C) 2026 the svmdk authors
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "claims.h"
+#include "descriptor.h"
+#include "leftovers.h"
+#include "safe_open.h"
+#include "side_file.h"
+
+static bool is_list_name(const char *name)
+{
+	const size_t length = strlen(name), end = strlen(LEFTOVERS_SUFFIX);
+
+	return *name == '.' && length > end + 1 &&
+	       strcmp(name + length - end, LEFTOVERS_SUFFIX) == 0;
+}
+
+static bool is_list_of(const char *name, const char *descriptor)
+{
+	const size_t length = strlen(descriptor);
+
+	return *name == '.' && strncmp(name + 1, descriptor, length) == 0 &&
+	       strcmp(name + 1 + length, LEFTOVERS_SUFFIX) == 0;
+}
+
+/* By what it is called and how large it is; nothing is opened for that. */
+static bool may_claim(int dirfd, enum claims_kind kind, const char *name, const char *self,
+		      const struct stat *self_st)
+{
+	struct stat st;
+
+	if (kind == CLAIMS_OF_LISTS && (!is_list_name(name) || is_list_of(name, self)))
+		return false;
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode) || !st.st_size ||
+	    st.st_size > LEFTOVERS_MAX_BYTES)
+		return false;
+	if (kind == CLAIMS_OF_LISTS)
+		return true;
+	return st.st_size <= DESCRIPTOR_MAX_BYTES &&
+	       !(self_st && st.st_dev == self_st->st_dev && st.st_ino == self_st->st_ino);
+}
+
+/* Takes over @text when it succeeds. */
+static int add(struct claims *c, const char *name, char *text)
+{
+	struct claim *list = reallocarray(c->list, c->nr + 1, sizeof(*list));
+
+	if (!list)
+		return -1;
+	c->list = list;
+	list[c->nr].by = strdup(name);
+	if (!list[c->nr].by)
+		return -1;
+	list[c->nr++].text = text;
+	return 0;
+}
+
+/* Every descriptor has a createType, and little else has. */
+static int look_at(struct claims *c, int dirfd, const char *name, struct svmdk_error *err)
+{
+	struct side_file file;
+	int ret = 0;
+
+	if (side_file_read(&file, dirfd, name, err)) {
+		if (err->code == ENOMEM)
+			return -1;
+		return 0;
+	}
+	if (c->kind == CLAIMS_OF_LISTS || strcasestr(file.bytes, "createType")) {
+		ret = add(c, name, file.bytes);
+		if (!ret)
+			file.bytes = NULL;
+		else
+			error_errno(err, ENOMEM, "cannot look whose its files are");
+	}
+	side_file_free(&file);
+	return ret;
+}
+
+int claims_read(struct claims *c, int dirfd, enum claims_kind kind, const char *self,
+		const struct stat *self_st, struct svmdk_error *err)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = 0;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	*c = (struct claims){ .kind = kind };
+	if (!dir) {
+		error_errno(err, errno, "cannot look what else is in its folder");
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	while (!ret) {
+		errno = 0;
+		entry = readdir(dir);
+		if (!entry)
+			break;
+		if (may_claim(fd, kind, entry->d_name, self, self_st))
+			ret = look_at(c, fd, entry->d_name, err);
+	}
+	if (!ret && errno)
+		ret = error_errno(err, errno, "cannot look what else is in its folder");
+	closedir(dir);
+	if (ret)
+		claims_free(c);
+	return ret;
+}
+
+/* As a descriptor names a file: "NAME" or "FOLDER/NAME". */
+static bool is_quoted(const char *text, const char *base)
+{
+	const size_t length = strlen(base);
+	const char *at;
+
+	for (at = strstr(text, base); at; at = strstr(at + 1, base))
+		if (at > text && (at[-1] == '"' || at[-1] == '/') && at[length] == '"')
+			return true;
+	return false;
+}
+
+/* As a list names one: "made NAME" or "file NAME", on a line of its own. */
+static bool is_listed(const char *text, const char *base)
+{
+	const size_t length = strlen(base);
+	const char *at;
+
+	for (at = strstr(text, base); at; at = strstr(at + 1, base))
+		if (at - text > 5 && at[length] == '\n' &&
+		    (strncmp(at - 5, LEFTOVERS_MADE, 5) == 0 ||
+		     strncmp(at - 5, LEFTOVERS_USED, 5) == 0))
+			return true;
+	return false;
+}
+
+const char *claims_find(const struct claims *c, const char *base)
+{
+	size_t i;
+
+	for (i = 0; i < c->nr; i++)
+		if (c->kind == CLAIMS_OF_LISTS ? is_listed(c->list[i].text, base) :
+						 is_quoted(c->list[i].text, base))
+			return c->list[i].by;
+	return NULL;
+}
+
+void claims_free(struct claims *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->nr; i++) {
+		free(c->list[i].by);
+		free(c->list[i].text);
+	}
+	free(c->list);
+	*c = (struct claims){ 0 };
+}

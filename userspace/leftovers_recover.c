@@ -1,0 +1,530 @@
+// SPDX-License-Identifier: GPL-2.0
+// Copyright (C) 2026 the svmdk authors
+/* What becomes of the files of a list of leftovers. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "claims.h"
+#include "leftovers.h"
+#include "manifest_file.h"
+#include "replace.h"
+#include "side_file.h"
+#include "sidecar.h"
+#include "size.h"
+
+/**
+ * struct named_range - what the descriptor names of a file
+ * @dev: st_dev of the file
+ * @ino: st_ino of the file
+ * @begin: first sector
+ * @end: one past the last sector
+ */
+struct named_range {
+	dev_t dev;
+	ino_t ino;
+	uint64_t begin;
+	uint64_t end;
+};
+
+/**
+ * struct recovery - a list that is followed
+ * @c: the container
+ * @list: the list itself
+ * @named: all that the descriptor names, sorted
+ * @nr: number of these
+ * @unsynced: folder from which something was removed since its last fsync, or -1
+ * @here: what other descriptors in the container's folder name; read when it is asked
+ * @there: the same of another folder
+ * @there_st: status of that folder
+ * @found: what was done
+ */
+struct recovery {
+	const struct container *c;
+	struct stat list;
+	struct named_range *named;
+	size_t nr;
+	int unsynced;
+	struct claims *here;
+	struct claims *there;
+	struct stat there_st;
+	struct leftovers_found found;
+};
+
+static int fail(struct svmdk_error *err, int code, const char *name, const char *what)
+{
+	error_errno(err, code, "%s", what);
+	return error_at(err, name, 0);
+}
+
+/* Whoever can write a list that is followed could remove the files himself. */
+static int check_list(const struct stat *st, struct svmdk_error *err)
+{
+	if (!S_ISREG(st->st_mode))
+		return error_set(err, EINVAL,
+				 "not a regular file, so no list of svmdk's; remove it");
+	if (st->st_uid != geteuid() && st->st_uid != 0)
+		return error_set(
+			err, EPERM,
+			"left by an interrupted command of another user (%ju); run it again as that user, or remove this list",
+			(uintmax_t)st->st_uid);
+	if (st->st_size > LEFTOVERS_MAX_BYTES)
+		return error_set(err, EFBIG, "too large for a list of svmdk's; remove it");
+	return 0;
+}
+
+/* @fd is -1 when there is none. */
+static int open_list(const struct container *c, const char *name, int *fd, struct svmdk_error *err)
+{
+	int path_fd = openat(c->policy.dir.fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	int ret = -1;
+
+	*fd = -1;
+	if (path_fd < 0 && errno == ENOENT)
+		return 0;
+	if (path_fd < 0)
+		return fail(err, errno, name, "cannot open the list of leftovers");
+	if (fstat(path_fd, &st)) {
+		error_errno(err, errno, "cannot look at the list of leftovers");
+	} else if (check_list(&st, err) == 0) {
+		*fd = safe_reopen(path_fd, O_RDONLY);
+		if (*fd >= 0)
+			ret = 0;
+		else
+			error_errno(err, errno, "cannot open the list of leftovers");
+	}
+	close(path_fd);
+	return ret ? error_at(err, name, 0) : 0;
+}
+
+/* The whole of it, NUL-terminated, to be freed; NULL with errno. */
+static char *read_list(int fd, size_t *length)
+{
+	char *text = malloc(LEFTOVERS_MAX_BYTES + 1);
+	ssize_t got = 1;
+
+	*length = 0;
+	while (text && got && *length < LEFTOVERS_MAX_BYTES) {
+		got = pread(fd, text + *length, LEFTOVERS_MAX_BYTES - *length, *length);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0) {
+			free(text);
+			return NULL;
+		}
+		*length += got;
+	}
+	if (text)
+		text[*length] = '\0';
+	return text;
+}
+
+static int compare_ranges(const void *a, const void *b)
+{
+	const struct named_range *x = a, *y = b;
+
+	if (x->dev != y->dev)
+		return x->dev < y->dev ? -1 : 1;
+	if (x->ino != y->ino)
+		return x->ino < y->ino ? -1 : 1;
+	if (x->begin != y->begin)
+		return x->begin < y->begin ? -1 : 1;
+	return 0;
+}
+
+/* An extent's name, and nothing of what it leads to, opened. */
+static int stat_name(const struct container *c, const char *name, int *folder, char **base,
+		     struct stat *st, struct svmdk_error *err)
+{
+	if (safe_open_folder(&c->policy, name, folder, base, err))
+		return -1;
+	if (fstatat(*folder, *base, st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	error_errno(err, errno, "cannot look at %s", name);
+	close(*folder);
+	free(*base);
+	return -1;
+}
+
+/*
+ * One that cannot be looked at may be any of those in the list, so that nothing is removed.
+ * Nor is anything where one is missing: no command that was interrupted leaves that, so it
+ * is another descriptor, an older one perhaps, and the list may name the only copy.
+ */
+static int find_named(struct recovery *r, struct svmdk_error *err)
+{
+	const struct descriptor *d = &r->c->descriptor;
+	const struct extent *e;
+	struct stat st;
+	char *base;
+	int folder;
+	size_t i;
+
+	r->named = calloc(d->nr_extents, sizeof(*r->named));
+	if (!r->named)
+		return fail(err, ENOMEM, r->c->path, "cannot clear up");
+	for (i = 0; i < d->nr_extents; i++) {
+		e = &d->extents[i];
+		/* What is named beside zeroes is not read. */
+		if (!e->name || e->type == EXTENT_ZERO)
+			continue;
+		if (stat_name(r->c, e->name, &folder, &base, &st, err)) {
+			if (err->code == ENOENT && !extent_has_file(e))
+				continue;
+			if (err->code == ENOENT)
+				error_set(err, ENOENT,
+					  "extent %s is missing, so that what an interrupted "
+					  "command left is not cleared up; put it back, or the "
+					  "descriptor that was here last",
+					  e->name);
+			return error_at(err, r->c->path, e->line);
+		}
+		close(folder);
+		free(base);
+		r->named[r->nr++] = (struct named_range){
+			.dev = st.st_dev,
+			.ino = st.st_ino,
+			.begin = e->offset,
+			.end = e->offset + e->sectors,
+		};
+	}
+	qsort(r->named, r->nr, sizeof(*r->named), compare_ranges);
+	return 0;
+}
+
+/* The first range of a file, and how many there are of it. */
+static const struct named_range *ranges_of(const struct recovery *r, const struct stat *st,
+					   size_t *nr)
+{
+	const struct named_range *range;
+	size_t low = 0, high = r->nr, middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		range = &r->named[middle];
+		if (range->dev < st->st_dev ||
+		    (range->dev == st->st_dev && range->ino < st->st_ino))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (*nr = 0; low + *nr < r->nr; ++*nr) {
+		range = &r->named[low + *nr];
+		if (range->dev != st->st_dev || range->ino != st->st_ino)
+			break;
+	}
+	return &r->named[low];
+}
+
+static int give_back(int fd, uint64_t begin, uint64_t end)
+{
+	if (begin >= end || fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				      begin << SECTOR_SHIFT, (end - begin) << SECTOR_SHIFT) == 0)
+		return 0;
+	return errno == EOPNOTSUPP ? 0 : -1;
+}
+
+static int trim_file(int fd, uint64_t size, const struct named_range *ranges, size_t nr)
+{
+	uint64_t at = 0;
+	size_t i;
+
+	for (i = 0; i < nr; i++) {
+		if (give_back(fd, at, ranges[i].begin))
+			return -1;
+		if (ranges[i].end > at)
+			at = ranges[i].end;
+	}
+	if (size > at << SECTOR_SHIFT && ftruncate(fd, at << SECTOR_SHIFT))
+		return -1;
+	return fsync(fd);
+}
+
+static bool named_whole(const struct stat *st, const struct named_range *ranges, size_t nr)
+{
+	uint64_t at = 0;
+	size_t i;
+
+	for (i = 0; i < nr && ranges[i].begin <= at; i++) {
+		if (ranges[i].end > at)
+			at = ranges[i].end;
+	}
+	return i == nr && (uint64_t)st->st_size <= at << SECTOR_SHIFT;
+}
+
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+static int trim(struct recovery *r, const char *name, const struct stat *seen,
+		const struct named_range *ranges, size_t nr, struct svmdk_error *err)
+{
+	struct stat st;
+	int fd, ret = 0;
+
+	if (named_whole(seen, ranges, nr))
+		return 0;
+	if (safe_open(&r->c->policy, name, O_RDWR, &fd, &st, err))
+		return -1;
+	if (!is_same_file(&st, seen))
+		ret = error_set(err, ESTALE, "extent %s was replaced meanwhile", name);
+	else if (trim_file(fd, st.st_size, ranges, nr))
+		ret = error_errno(err, errno, "extent %s: cannot give back what is left over",
+				  name);
+	else
+		r->found.trimmed++;
+	close(fd);
+	return ret;
+}
+
+static int sync_removals(struct recovery *r)
+{
+	int ret;
+
+	if (r->unsynced < 0)
+		return 0;
+	ret = replace_sync_folder(r->unsynced);
+	close(r->unsynced);
+	r->unsynced = -1;
+	return ret;
+}
+
+/* Takes over @folder. */
+static int note_removal(struct recovery *r, int folder)
+{
+	struct stat now, before;
+	int ret = 0;
+
+	r->found.removed++;
+	if (r->unsynced >= 0 && fstat(folder, &now) == 0 && fstat(r->unsynced, &before) == 0 &&
+	    is_same_file(&now, &before)) {
+		close(folder);
+		return 0;
+	}
+	ret = sync_removals(r);
+	r->unsynced = folder;
+	return ret;
+}
+
+/* What was made is no folder, nor the descriptor or this list, which names neither. */
+static bool may_be_made(const struct recovery *r, const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && !is_same_file(st, &r->c->st) && !is_same_file(st, &r->list);
+}
+
+static bool is_named(const struct recovery *r, const char *name)
+{
+	const struct descriptor *d = &r->c->descriptor;
+	size_t i;
+
+	for (i = 0; i < d->nr_extents; i++)
+		if (d->extents[i].name && strcmp(d->extents[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static int read_claims(const struct recovery *r, struct claims **claims, int folder,
+		       struct svmdk_error *err)
+{
+	*claims = malloc(sizeof(**claims));
+	if (!*claims)
+		return error_errno(err, ENOMEM, "cannot clear up");
+	if (claims_read(*claims, folder, CLAIMS_OF_DESCRIPTORS, r->c->name, &r->c->st, err) == 0)
+		return 0;
+	free(*claims);
+	*claims = NULL;
+	return -1;
+}
+
+static void forget_claims(struct claims **claims)
+{
+	if (*claims)
+		claims_free(*claims);
+	free(*claims);
+	*claims = NULL;
+}
+
+/* @by is who has it; NULL where nobody has. From the container's folder, and from its own. */
+static int find_claim(struct recovery *r, int folder, const char *base, const char **by,
+		      struct svmdk_error *err)
+{
+	struct stat st, here;
+
+	if (fstat(folder, &st) || fstat(r->c->policy.dir.fd, &here))
+		return error_errno(err, errno, "cannot look at its folder");
+	if (!r->here && read_claims(r, &r->here, r->c->policy.dir.fd, err))
+		return -1;
+	*by = claims_find(r->here, base);
+	if (*by || is_same_file(&st, &here))
+		return 0;
+	if (!is_same_file(&st, &r->there_st))
+		forget_claims(&r->there);
+	r->there_st = st;
+	if (!r->there && read_claims(r, &r->there, folder, err))
+		return -1;
+	*by = claims_find(r->there, base);
+	return 0;
+}
+
+/* Nobody's, unless another program has made it; *@remove is whether it goes. */
+static int is_nobodys(struct recovery *r, const char *name, int folder, const char *base, bool made,
+		      bool *remove, struct svmdk_error *err)
+{
+	const char *by = NULL;
+
+	*remove = false;
+	/*
+	 * By the name that the list has it by, too: some file systems give a file another
+	 * inode number when they read it again.
+	 */
+	if (is_named(r, name))
+		return 0;
+	if (made && find_claim(r, folder, base, &by, err))
+		return -1;
+	if (by)
+		message_warn(r->c->path, 0,
+			     "%s, which an interrupted command was to make, is named by %s too, so "
+			     "it stays",
+			     name, by);
+	*remove = !by;
+	return 0;
+}
+
+/* Takes care of one file of the list; @made says that it was to be made. */
+static int clear_file(struct recovery *r, const char *name, bool made, struct svmdk_error *err)
+{
+	const struct named_range *ranges;
+	struct stat st;
+	char *base;
+	int folder, ret = 0;
+	bool remove = false;
+	size_t nr;
+
+	if (stat_name(r->c, name, &folder, &base, &st, err))
+		return err->code == ENOENT ? 0 : -1;
+	ranges = ranges_of(r, &st, &nr);
+	if (!may_be_made(r, &st))
+		ret = 0;
+	else if (nr)
+		ret = trim(r, name, &st, ranges, nr, err);
+	else
+		ret = is_nobodys(r, name, folder, base, made, &remove, err);
+	if (remove && unlinkat(folder, base, 0) == 0) {
+		free(base);
+		if (note_removal(r, folder))
+			return error_errno(err, errno, "cannot write the folder of %s to disk",
+					   name);
+		return 0;
+	}
+	if (remove && errno != ENOENT)
+		ret = error_errno(err, errno, "cannot remove %s, left by an interrupted command",
+				  name);
+	free(base);
+	close(folder);
+	return ret;
+}
+
+/* @text is what comes after the header; its lines are taken apart. */
+static int follow(struct recovery *r, char *text, struct svmdk_error *err)
+{
+	const size_t key = strlen(LEFTOVERS_MADE);
+	int ret = find_named(r, err);
+	char *line, *next;
+	bool made;
+
+	for (line = text; !ret && strcmp(line, LEFTOVERS_END); line = next) {
+		next = strchr(line, '\n') + 1;
+		made = strncmp(line, LEFTOVERS_MADE, key) == 0;
+		if (!made && strncmp(line, LEFTOVERS_USED, key))
+			continue;
+		next[-1] = '\0';
+		ret = clear_file(r, line + key, made, err);
+		if (ret)
+			error_at(err, r->c->path, 0);
+	}
+	if (sync_removals(r) && !ret)
+		ret = fail(err, errno, r->c->path, "cannot write its folder to disk");
+	free(r->named);
+	forget_claims(&r->here);
+	forget_claims(&r->there);
+	return ret;
+}
+
+static bool is_complete(const char *text, size_t length)
+{
+	return length >= strlen("\n" LEFTOVERS_END) && strlen(text) == length &&
+	       strcmp(text + length - strlen("\n" LEFTOVERS_END), "\n" LEFTOVERS_END) == 0;
+}
+
+static int follow_list(struct recovery *r, int fd, const char *name, struct svmdk_error *err)
+{
+	char self[SELF_LEN];
+	size_t length;
+	char *text = read_list(fd, &length);
+	int ret = 0;
+
+	if (!text || fstat(fd, &r->list) || self_line(fd, self)) {
+		ret = fail(err, errno, name, "cannot read the list of leftovers");
+	} else if (!is_complete(text, length)) {
+		/* Killed while it was written, before anything was made. */
+	} else if (strncmp(text, LEFTOVERS_HEADER, strlen(LEFTOVERS_HEADER))) {
+		error_set(
+			err, EINVAL,
+			"no list of leftovers that this version knows; use the one that made it, or remove it");
+		ret = error_at(err, name, 1);
+	} else if (strncmp(text + strlen(LEFTOVERS_HEADER), self, strlen(self))) {
+		r->found.foreign = true;
+	} else {
+		ret = follow(r, text + strlen(LEFTOVERS_HEADER) + strlen(self), err);
+	}
+	free(text);
+	return ret;
+}
+
+/* Files that were to take the place of one that has no extents in it. */
+static void clear_replacements(const struct container *c)
+{
+	static const char *const suffixes[] = { "", MANIFEST_SUFFIX, SIDECAR_SUFFIX };
+	char *name;
+	size_t i;
+
+	for (i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		name = container_side_name(c, suffixes[i]);
+		if (!name)
+			return;
+		replace_clear(c->policy.dir.fd, name);
+		free(name);
+	}
+}
+
+int leftovers_recover(const struct container *c, struct leftovers_found *found,
+		      struct svmdk_error *err)
+{
+	struct recovery r = { .c = c, .unsynced = -1 };
+	char *name = leftovers_name(c);
+	int fd, ret;
+
+	if (found)
+		*found = r.found;
+	if (!name)
+		return fail(err, ENOMEM, c->path, "cannot clear up");
+	clear_replacements(c);
+	ret = open_list(c, name, &fd, err);
+	if (fd >= 0) {
+		ret = follow_list(&r, fd, name, err);
+		close(fd);
+		if (!ret)
+			ret = leftovers_end(c, err);
+	}
+	free(name);
+	if (found)
+		*found = r.found;
+	return ret;
+}
