@@ -65,19 +65,73 @@ static int find(struct grow *g, struct svmdk_error *err)
 	} else if (err->code != ENODEV && err->code != EPERM) {
 		return -1;
 	}
-	if (g->attached && g->device.gone) {
-		struct stat st;
+	return 0;
+}
 
-		/* A grow that was interrupted has replaced it already. */
-		if (stat(g->device.descriptor, &st)) {
-			error_set(err, ENOENT,
-				  "its descriptor was deleted while it was attached; detach it and "
-				  "restore the descriptor from a copy");
-			return error_at(err, g->device.descriptor, 0);
-		}
+/*
+ * The disk's extents are the first ones of the descriptor: all of them, or an earlier grow
+ * came no further than that. Else it is another container's, an older one's perhaps, and
+ * what would be added is not what follows the disk.
+ */
+static int check_extents(const struct grow *g, struct svmdk_error *err)
+{
+	const struct descriptor *d = &g->container.descriptor;
+	struct svmdk_extent_info *infos;
+	char node[DEVICE_NODE_LEN];
+	bool same;
+	uint32_t nr, i;
+	int code;
+
+	code = control_extents(g->feed.control, &g->device, &infos, &nr);
+	if (code) {
+		error_errno(err, -code, "the driver does not tell its extents");
+		return error_at(err, g->arg, 0);
 	}
-	return container_open(&g->container, g->attached ? g->device.descriptor : g->arg, g->allow,
-			      g->nr_allow, err);
+	same = nr <= d->nr_extents;
+	for (i = 0; i < nr && same; i++)
+		same = infos[i].sectors == d->extents[i].sectors &&
+		       (!extent_has_file(&d->extents[i]) ||
+			infos[i].offset == d->extents[i].offset);
+	free(infos);
+	if (same)
+		return 0;
+	device_node(&g->device, node);
+	error_set(err, ESTALE,
+		  "the descriptor is not that of %s any more; put back the one that it was "
+		  "attached by, or detach it first",
+		  node);
+	return error_at(err, g->container.path, 0);
+}
+
+/* Read only now that nobody else grows it: another grow may just have ended. */
+static int open_attached(struct grow *g, struct svmdk_error *err)
+{
+	struct device now;
+	struct stat st;
+	int code = control_device(g->feed.control, g->device.status.index, &now);
+
+	if (code) {
+		error_errno(err, -code, "the driver does not tell its descriptor");
+		return error_at(err, g->arg, 0);
+	}
+	if (strcmp(now.descriptor, g->device.descriptor)) {
+		device_free(&now);
+		error_set(err, ESTALE, "it was detached, and another attached, meanwhile");
+		return error_at(err, g->arg, 0);
+	}
+	device_free(&g->device);
+	g->device = now;
+	/* A grow that was interrupted has replaced it already. */
+	if (now.gone && stat(now.descriptor, &st)) {
+		error_set(err, ENOENT,
+			  "its descriptor was deleted while it was attached; detach it and "
+			  "restore the descriptor from a copy");
+		return error_at(err, now.descriptor, 0);
+	}
+	if (container_open(&g->container, now.descriptor, g->allow, g->nr_allow, err))
+		return -1;
+	g->container.locked = true;
+	return check_extents(g, err);
 }
 
 /* The driver has the lock of what is attached; and lets one grow it at a time. */
@@ -85,22 +139,40 @@ static int claim(struct grow *g, struct svmdk_error *err)
 {
 	int code;
 
-	if (!g->attached)
+	if (!g->attached) {
+		if (container_open(&g->container, g->arg, g->allow, g->nr_allow, err))
+			return -1;
 		return container_lock(&g->container, err);
+	}
 	if (g->device.status.flags & SVMDK_STATUS_RDONLY) {
 		error_set(err, EROFS, "attached read-only; detach it, or attach it writable");
 		return error_at(err, g->arg, 0);
 	}
 	code = control_grow(g->feed.control, g->device.status.index);
-	if (!code) {
-		g->container.locked = true;
-		return 0;
-	}
+	if (!code)
+		return open_attached(g, err);
 	if (code == -EBUSY)
 		error_set(err, EBUSY, "another svmdk grow is at work on it; try again later");
 	else
 		error_errno(err, -code, "the driver cannot grow it");
 	return error_at(err, g->arg, 0);
+}
+
+/* Of one that is attached the driver has them, whatever became of their names. */
+static int check_files(const struct grow *g, struct svmdk_error *err)
+{
+	const struct descriptor *d = &g->container.descriptor;
+	struct extent_file file;
+	size_t i;
+
+	for (i = 0; i < d->nr_extents && !g->attached; i++) {
+		if (!extent_has_file(&d->extents[i]))
+			continue;
+		if (container_open_extent(&g->container, i, O_RDONLY, &file, err))
+			return -1;
+		close(file.fd);
+	}
+	return 0;
 }
 
 static int find_target(struct grow *g, struct svmdk_error *err)
@@ -332,7 +404,7 @@ static int grow(struct grow *g, struct svmdk_error *err)
 	    find_target(g, err) || check_blocks(g, err))
 		return -1;
 	if (g->sectors > g->container.descriptor.sectors) {
-		if (grow_files(g, err))
+		if (check_files(g, err) || grow_files(g, err))
 			return -1;
 	} else if (!g->attached || g->device.status.sectors >= g->sectors) {
 		message_note(g->container.path, 0, "it has that size already");

@@ -287,3 +287,52 @@ moments=("fallocate 2" "renameat 1" "renameat 2" "unlinkat 1" "ioctl 7" "ioctl 9
 	done
 	((killed > 4))
 }
+
+@test "grow refuses a descriptor that is not the attached disk's, and a container that lacks an extent" {
+	local device why='c.vmdk: the descriptor is not that of /dev/svmdk0 any more; put back the one that it was attached by, or detach it first'
+	svmdk create c.vmdk 4M -e 2M
+	cp c.vmdk old
+	svmdk grow c.vmdk 8M
+	cp c.vmdk new
+	device=$(svmdk attach c.vmdk)
+	cp old c.vmdk
+	fails_with 1 "$why" svmdk grow c.vmdk 16M
+	# As large, and other extents.
+	sed -i '/^RW/d; s/^# Extent.*/&\nRW 16384 FLAT "c-f001.vmdk" 0/' c.vmdk
+	fails_with 1 "$why" svmdk grow "$device" 16M
+	cmp <(ls) <(printf '%s\n' c-f00{1,2,3,4}.vmdk c.vmdk lost+found new old)
+	cp new c.vmdk
+	svmdk grow c.vmdk 10M
+	has_size "$device" $((10 << 20))
+	svmdk detach c.vmdk
+	mv c-f001.vmdk away
+	fails_with 1 'c.vmdk:8: extent c-f001.vmdk does not exist' svmdk grow c.vmdk 16M
+	equal $((10 << 20)) "$(container_size)"
+	truncate -s 1M c-f001.vmdk
+	fails_with 1 'c.vmdk:8: extent c-f001.vmdk is short' svmdk grow c.vmdk 16M
+	equal $((10 << 20)) "$(container_size)"
+	mv away c-f001.vmdk
+	svmdk grow c.vmdk 16M
+}
+
+# The one has just begun, and knows what there was, when the other ends.
+@test "two that grow a disk at once: the descriptor has what the disk has" {
+	local device tracer trace=$BATS_TEST_TMPDIR/trace first=0 second=0
+	svmdk create c.vmdk 4M -e 2M
+	device=$(svmdk attach c.vmdk)
+	strace -qq -o "$trace" -P "$PWD/c.vmdk" -e trace=pread64 -e inject=pread64:signal=STOP:when=1 \
+		svmdk grow c.vmdk +2M 2>"$BATS_TEST_TMPDIR/said" 3>&- &
+	tracer=$!
+	eventually grep -q 'stopped by SIGSTOP' "$trace"
+	svmdk grow c.vmdk +4M || first=$?
+	pkill -CONT -P "$tracer"
+	wait "$tracer" || second=$?
+	cat "$BATS_TEST_TMPDIR/said"
+	echo "$first $second"
+	((first == 0 || second == 0))
+	has_size "$device" $(((4 + 4 * !first + 2 * !second) << 20))
+	write_disk "$device" $((3 << 20)) 2097152
+	cmp <(read_disk "$device") <(read_extents c.vmdk)
+	svmdk detach c.vmdk
+	svmdk check c.vmdk
+}
