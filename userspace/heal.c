@@ -114,9 +114,7 @@ static int put_in_place(struct replacement *r, struct svmdk_error *err)
 {
 	if (renameat(r->dirfd, r->temp, r->dirfd, r->base))
 		return error_errno(err, errno, "cannot put the new file in its place");
-	close(r->fd);
-	r->fd = -1;
-	if (replace_sync_folder(r->dirfd))
+	if (replace_sync_name(r->dirfd, r->fd))
 		return error_errno(err, errno,
 				   "replaced, but its folder cannot be written to disk");
 	return 0;

@@ -118,6 +118,11 @@ int replace_sync_folder(int dirfd)
 	return ret;
 }
 
+int replace_sync_name(int dirfd, int fd)
+{
+	return fsync(fd) ? -1 : replace_sync_folder(dirfd);
+}
+
 static int find_replaced(int dirfd, const char *name, struct stat *st, struct svmdk_error *err)
 {
 	if (fstatat(dirfd, name, st, AT_SYMLINK_NOFOLLOW))
@@ -128,14 +133,15 @@ static int find_replaced(int dirfd, const char *name, struct stat *st, struct sv
 	return error_at(err, name, 0);
 }
 
-static int rename_over(int dirfd, const char *temp, const char *name, struct svmdk_error *err)
+static int rename_over(int dirfd, int fd, const char *temp, const char *name,
+		       struct svmdk_error *err)
 {
 	if (renameat(dirfd, temp, dirfd, name)) {
 		fail(err, name, "cannot replace it");
 		unlinkat(dirfd, temp, 0);
 		return -1;
 	}
-	if (replace_sync_folder(dirfd))
+	if (replace_sync_name(dirfd, fd))
 		return fail(err, name, "replaced, but its folder cannot be written to disk");
 	return 0;
 }
@@ -155,7 +161,7 @@ int replace_file_locked(int dirfd, const char *name, const void *bytes, size_t l
 	if (fill_temp(*fd, &st, bytes, length) || flock(*fd, LOCK_EX | LOCK_NB)) {
 		fail(err, name, "cannot write a new file beside it");
 		unlinkat(dirfd, temp, 0);
-	} else if (rename_over(dirfd, temp, name, err) == 0) {
+	} else if (rename_over(dirfd, *fd, temp, name, err) == 0) {
 		return 0;
 	}
 	close(*fd);
@@ -190,7 +196,7 @@ static int create_from(int dirfd, int fd, const char *temp, const char *name, co
 		unlinkat(dirfd, temp, 0);
 		return -1;
 	}
-	if (replace_sync_folder(dirfd)) {
+	if (replace_sync_name(dirfd, fd)) {
 		fail(err, name, "cannot write its folder to disk");
 		unlinkat(dirfd, name, 0);
 		return -1;
@@ -261,7 +267,7 @@ int replace_whole(int dirfd, const char *name, const struct stat *like, replace_
 		fail(err, name, "cannot write a new file beside it");
 		unlinkat(dirfd, temp, 0);
 	} else {
-		ret = rename_over(dirfd, temp, name, err);
+		ret = rename_over(dirfd, fd, temp, name, err);
 	}
 	close(fd);
 	return ret;

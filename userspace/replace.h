@@ -92,4 +92,15 @@ void replace_clear(int dirfd, const char *name);
  */
 int replace_sync_folder(int dirfd);
 
+/**
+ * replace_sync_name() - put the new name of a file that was renamed on stable storage
+ * @dirfd: the folder it is in now; O_PATH will do
+ * @fd: the file, which was fsynced under its old name
+ *
+ * FAT keeps where a file lies and its size with the name, and writes those only with the
+ * file (fs/fat/inode.c, __fat_write_inode()): after an fsync of the folder alone a power
+ * cut leaves an empty file. Returns 0, or -1 with errno.
+ */
+int replace_sync_name(int dirfd, int fd);
+
 #endif /* SVMDK_REPLACE_H */

@@ -29,6 +29,7 @@ make_backing() {
 	ext4) mkfs.ext4 -q -F -E lazy_itable_init=1,nodiscard "$@" "$device" ;;
 	xfs) mkfs.xfs -q -f -K "$@" "$device" ;;
 	btrfs) mkfs.btrfs -q -f -K "$@" "$device" ;;
+	vfat) mkfs.vfat "$@" "$device" >/dev/null ;;
 	*) return 1 ;;
 	esac
 	mount -t "$type" "$device" "$BACKING"

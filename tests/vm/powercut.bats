@@ -520,3 +520,43 @@ is_copy() {
 		done
 	done
 }
+
+# the_power_fails_after COMMAND…: which has ended
+the_power_fails_after() {
+	"$@"
+	power_fails
+	made=$((made + 1))
+	power_comes_back
+}
+
+# FAT has no journal, and a name is a file's place, too: a moment within a command is not
+# promised there.
+@test "on FAT: what a command did that has ended is there" {
+	local from=$BATS_TEST_TMPDIR/from
+	enter vfat
+	the_power_fails_after svmdk create c.vmdk 3M -e 1M
+	svmdk check c.vmdk
+	random_bytes 3M | split -b 1M --numeric-suffixes=1 -a 3 --additional-suffix=.vmdk - c-f
+	sync -f .
+	the_power_fails_after svmdk manifest c.vmdk
+	none_is damaged modified
+	cp -r . "$from"
+	cp c-f001.vmdk c-f002.vmdk
+	echo damage >c-f003.vmdk
+	rm c.vmdk
+	the_power_fails_after svmdk repair c.vmdk --from "$from" --modified
+	cat c-f00{1,2,3}.vmdk | cmp - <(cat "$from"/c-f00{1,2,3}.vmdk)
+	cmp c.vmdk "$from/c.vmdk"
+	none_is damaged modified
+	mkdir to
+	the_power_fails_after svmdk copy c.vmdk to
+	is_copy
+	the_power_fails_after svmdk grow c.vmdk 5M
+	has_sizes '2048 2048 2048 2048 2048'
+	svmdk check c.vmdk
+	cat_disk c.vmdk >"$all"
+	the_power_fails_after svmdk resplit c.vmdk -e 2M
+	has_sizes '4096 4096 2048'
+	holds_all
+	svmdk check c.vmdk
+}
