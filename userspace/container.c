@@ -184,7 +184,10 @@ void container_close(struct container *c)
 	*c = (struct container){ .fd = -1 };
 }
 
-/* NFS locks for writing only what is open for writing. */
+/*
+ * NFS locks for writing only what is open for writing. Where nothing can be written at all
+ * a lock that keeps others from writing is enough.
+ */
 static int flock_descriptor(struct container *c)
 {
 	int fd;
@@ -194,6 +197,8 @@ static int flock_descriptor(struct container *c)
 	if (errno != EBADF)
 		return -1;
 	fd = safe_reopen(c->fd, O_RDWR);
+	if (fd < 0 && errno == EROFS)
+		return flock(c->fd, LOCK_SH | LOCK_NB);
 	if (fd < 0)
 		return -1;
 	close(c->fd);

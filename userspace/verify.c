@@ -162,10 +162,13 @@ static int check_manifest(const struct marks *m, struct svmdk_error *err)
 }
 
 /* Nobody attaches or changes it meanwhile; others may verify it too. */
-static int lock_shared(const struct marks *m, struct svmdk_error *err)
+static bool lock_shared(const struct container *c)
 {
-	if (m->attached || flock(m->c->fd, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK)
-		return 0;
+	return flock(c->fd, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+}
+
+static int in_use(const struct marks *m, struct svmdk_error *err)
+{
 	/* One that may not ask the driver cannot know better. */
 	error_set(err, EWOULDBLOCK, "%s",
 		  m->blind ? "in use; if it is attached, root may verify it" :
@@ -173,10 +176,16 @@ static int lock_shared(const struct marks *m, struct svmdk_error *err)
 	return error_at(err, m->c->path, 0);
 }
 
+/* The lock first: a manifest that is being made is older than its sidecar for a moment. */
 static int open_marks(struct marks *m, struct container *c, struct svmdk_error *err)
 {
-	if (marks_open(m, c, false, err) || check_manifest(m, err) || marks_ask_driver(m, err) ||
-	    lock_shared(m, err))
+	const bool locked = lock_shared(c);
+
+	if (marks_open(m, c, false, err) || marks_ask_driver(m, err))
+		return -1;
+	if (!locked && !m->attached)
+		return in_use(m, err);
+	if (check_manifest(m, err))
 		return -1;
 	if (m->sidecar_err.code && m->sidecar_err.code != ENOENT)
 		message_warn(m->sidecar_err.file, m->sidecar_err.line,

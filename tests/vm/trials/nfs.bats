@@ -107,3 +107,19 @@ end_server() {
 	succeeds check
 	goes_away
 }
+
+# A lock for writing cannot be had there.
+@test "a container on NFS that is mounted read-only is attached read-only, and copied" {
+	make_good
+	make_server hard,timeo=20
+	svmdk create "$BAD/n.vmdk" 3M -e 1M
+	random_bytes 3M | split -b 1M --numeric-suffixes=1 -a 3 --additional-suffix=.vmdk - "$BAD/n-f"
+	sync -f "$BAD"
+	mount -o remount,ro "$BAD"
+	mkdir "$BACKING/to"
+	svmdk copy "$BAD/n.vmdk" "$BACKING/to"
+	cmp <(read_extents "$BAD/n.vmdk") <(read_extents "$BACKING/to/n.vmdk")
+	dev=$(svmdk attach -r "$BAD/n.vmdk")
+	cmp <(read_disk "$dev") <(read_extents "$BAD/n.vmdk")
+	goes_away
+}
