@@ -385,18 +385,24 @@ int svmdk_device_commit(struct svmdk_device *dev, struct svmdk_ioc_commit *arg)
 	return 0;
 }
 
+/* Whoever grows it changes the container meanwhile, whose lock goes with the disk. */
+static bool svmdk_device_busy(const struct svmdk_device *dev)
+{
+	return READ_ONCE(dev->openers) || READ_ONCE(dev->growing);
+}
+
 /* Called with the lock held; drops it while it waits. */
 static int svmdk_device_wait_idle(struct svmdk_device *dev, u32 timeout_ms)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(timeout_ms);
 
-	while (dev->openers && dev->state == SVMDK_LIVE) {
+	while (svmdk_device_busy(dev) && dev->state == SVMDK_LIVE) {
 		long left = end - jiffies;
 
 		if (!timeout_ms || left <= 0)
 			return -EBUSY;
 		mutex_unlock(&dev->lock);
-		left = wait_event_interruptible_timeout(dev->idle, !READ_ONCE(dev->openers), left);
+		left = wait_event_interruptible_timeout(dev->idle, !svmdk_device_busy(dev), left);
 		mutex_lock(&dev->lock);
 		if (left < 0)
 			return -EINTR;
@@ -425,7 +431,7 @@ int svmdk_device_detach(struct svmdk_device *dev, struct svmdk_ioc_detach *arg, 
 		if (svmdk_flush_must_wait(dev))
 			err = -EAGAIN;
 	}
-	if (err == -EBUSY && (arg->flags & SVMDK_DETACH_LAZY)) {
+	if (err == -EBUSY && dev->openers && (arg->flags & SVMDK_DETACH_LAZY)) {
 		dev->lazy = true;
 		arg->deferred = 1;
 		arg->written = svmdk_device_written(dev);

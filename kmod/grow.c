@@ -40,6 +40,12 @@ static int svmdk_grow_claim(struct svmdk_device *dev, struct svmdk_device *growt
 		growth->sectors = dev->sectors;
 		growth->nr_extents = dev->nr_extents;
 		growth->first_extent = dev->nr_extents;
+		/*
+		 * Should the disk go meanwhile, having been detached lazily, whoever grows it
+		 * changes the container until he learns of that: the lock on the descriptor is
+		 * this file's.
+		 */
+		growth->descriptor = get_file(dev->descriptor);
 	}
 	mutex_unlock(&dev->lock);
 	return err;
@@ -51,8 +57,10 @@ static void svmdk_grow_free(struct svmdk_device *growth)
 
 	mutex_lock(&dev->lock);
 	dev->growing = false;
+	wake_up_all(&dev->idle);
 	mutex_unlock(&dev->lock);
 	svmdk_device_put(dev);
+	fput(growth->descriptor);
 	xa_destroy(&growth->extents);
 	svmdk_device_put(growth);
 }

@@ -108,6 +108,12 @@ static void say_who_uses(const struct detach *d, const struct holders *holders, 
 {
 	char *text = holders_text(holders);
 
+	if (code && !d->answer.openers) {
+		free(text);
+		message_error(d->node, 0,
+			      "svmdk grow is at work on it; detach it when that has ended");
+		return;
+	}
 	if (!text && asprintf(&text, "opened %u time%s, by whom the kernel does not tell",
 			      d->answer.openers, d->answer.openers == 1 ? "" : "s") < 0)
 		text = NULL;

@@ -317,8 +317,9 @@ struct svmdk_ioc_commit {
  * @size: in: sizeof of this structure
  * @index: in: the N of svmdkN
  * @flags: in: SVMDK_DETACH_*
- * @timeout_ms: in: how long to wait for the last user to close it
- * @openers: out: with EBUSY or a deferred detach, how many have it open
+ * @timeout_ms: in: how long to wait for the last user to close it, and for a growth to end
+ * @openers: out: with EBUSY or a deferred detach, how many have it open; with EBUSY 0 when
+ *	nobody has, and it is growing
  * @deferred: out: 1 when SVMDK_DETACH_LAZY left it for the last close
  * @written: out: how many extents were written since attach
  * @dirty_size: in: bytes of room at @dirty; what has no room is left out

@@ -7,6 +7,7 @@
  * about dirty extents.
  */
 #include <pthread.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 
 #include "raw.h"
@@ -129,18 +130,87 @@ static void test_abandoned(void)
 	close(control);
 }
 
+static int detach_now(int control, uint32_t index, uint32_t flags)
+{
+	struct svmdk_ioc_detach arg = { .size = sizeof(arg), .index = index, .flags = flags };
+	int ret;
+
+	/* udev lets go of it some time. */
+	do {
+		ret = call(control, SVMDK_IOC_DETACH, &arg);
+	} while (ret == -EBUSY && arg.openers);
+	return ret;
+}
+
+/* It goes when the last one closes it, which is here or in udev. */
+static void detach_lazily(int control, uint32_t index)
+{
+	struct svmdk_ioc_detach arg = {
+		.size = sizeof(arg),
+		.index = index,
+		.flags = SVMDK_DETACH_LAZY,
+	};
+	char node[32];
+	int fd;
+
+	snprintf(node, sizeof(node), "/dev/svmdk%u", index);
+	fd = open_file(node, O_RDONLY);
+	WANT(0, call(control, SVMDK_IOC_DETACH, &arg));
+	CHECK(arg.deferred);
+	close(fd);
+	for (;;) {
+		int other = open_control(), ret = create(other, index);
+
+		close(other);
+		if (ret == 0)
+			break;
+		WANT(-EEXIST, ret);
+		usleep(1000);
+	}
+}
+
+/* As svmdk attaches one. */
+static uint32_t make_locked_disk(int control)
+{
+	int fd = open_file("descriptor", O_RDONLY);
+	struct svmdk_ioc_commit end;
+
+	CHECK(flock(fd, LOCK_EX | LOCK_NB) == 0);
+	WANT(0, create_with(control, -1, fd));
+	close(fd);
+	WANT(0, add_file(control, "one", SVMDK_IO_FILE));
+	WANT(0, commit(control, &end));
+	return end.index;
+}
+
+static bool descriptor_is_locked(void)
+{
+	int fd = open_file("descriptor", O_RDONLY);
+	bool locked = flock(fd, LOCK_EX | LOCK_NB) != 0;
+
+	close(fd);
+	return locked;
+}
+
 static void test_gone_meanwhile(void)
 {
 	int control = open_control(), other = open_control();
-	uint32_t index = make_disk(control);
+	uint32_t index = make_locked_disk(control);
 	struct svmdk_ioc_commit end;
 
 	WANT(0, begin_growth(other, index));
 	WANT(0, add_file(other, "two", SVMDK_IO_FILE));
-	WANT(0, detach(control, index));
+	/* It is in use, though nobody has it open. */
+	WANT(-EBUSY, detach_now(control, index, 0));
+	WANT(-EBUSY, detach_now(control, index, SVMDK_DETACH_LAZY));
+	detach_lazily(control, index);
+	/* The lock on its descriptor is there as long as the container may be changed. */
+	CHECK(descriptor_is_locked());
 	WANT(0, add_zero(other, 8));
 	WANT(-ENODEV, commit(other, &end));
+	CHECK(descriptor_is_locked());
 	close(other);
+	CHECK(!descriptor_is_locked());
 	WANT(0, write_nothing("two"));
 
 	/* And without a commit. */
@@ -148,7 +218,7 @@ static void test_gone_meanwhile(void)
 	other = open_control();
 	WANT(0, begin_growth(other, index));
 	WANT(0, add_zero(other, 8));
-	WANT(0, detach(control, index));
+	detach_lazily(control, index);
 	close(other);
 	close(control);
 }

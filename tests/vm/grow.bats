@@ -315,6 +315,24 @@ moments=("fallocate 2" "renameat 1" "renameat 2" "unlinkat 1" "ioctl 7" "ioctl 9
 	svmdk grow c.vmdk 16M
 }
 
+@test "a disk that is growing is not detached, and then it is" {
+	local tracer trace=$BATS_TEST_TMPDIR/trace
+	svmdk create c.vmdk 4M -e 2M
+	svmdk attach c.vmdk
+	strace -qq -o "$trace" -e trace=fallocate -e inject=fallocate:signal=STOP:when=1 \
+		svmdk grow c.vmdk 8M --preallocate falloc 3>&- &
+	tracer=$!
+	eventually grep -q 'stopped by SIGSTOP' "$trace"
+	fails_with 1 'svmdk0: svmdk grow is at work on it; detach it when that has ended' \
+		svmdk detach c.vmdk
+	fails_with 1 'svmdk0: svmdk grow is at work on it' svmdk detach --lazy c.vmdk
+	pkill -CONT -P "$tracer"
+	wait "$tracer"
+	has_size /dev/svmdk0 $((8 << 20))
+	svmdk detach c.vmdk
+	svmdk check c.vmdk
+}
+
 # The one has just begun, and knows what there was, when the other ends.
 @test "two that grow a disk at once: the descriptor has what the disk has" {
 	local device tracer trace=$BATS_TEST_TMPDIR/trace first=0 second=0
