@@ -69,9 +69,16 @@ static int look_at(struct claims *c, int dirfd, const char *name, struct svmdk_e
 	int ret = 0;
 
 	if (side_file_read(&file, dirfd, name, err)) {
-		if (err->code == ENOMEM)
+		switch (err->code) {
+		case EACCES:
+		case EPERM:
+		case EFBIG:
+		case EINVAL:
+		case ENOENT:
+			return 0;
+		default:
 			return -1;
-		return 0;
+		}
 	}
 	if (c->kind == CLAIMS_OF_LISTS || strcasestr(file.bytes, "createType")) {
 		ret = add(c, name, file.bytes);
@@ -126,16 +133,16 @@ static bool is_quoted(const char *text, const char *base)
 	return false;
 }
 
-/* As a list names one: "made NAME" or "file NAME", on a line of its own. */
+/* As a list names one: "made NAME" or "file FOLDER/NAME", on a line of its own. */
 static bool is_listed(const char *text, const char *base)
 {
-	const size_t length = strlen(base);
+	const size_t key = strlen(LEFTOVERS_MADE), length = strlen(base);
 	const char *at;
 
 	for (at = strstr(text, base); at; at = strstr(at + 1, base))
-		if (at - text > 5 && at[length] == '\n' &&
-		    (strncmp(at - 5, LEFTOVERS_MADE, 5) == 0 ||
-		     strncmp(at - 5, LEFTOVERS_USED, 5) == 0))
+		if ((size_t)(at - text) > key && at[length] == '\n' &&
+		    (at[-1] == '/' || strncmp(at - key, LEFTOVERS_MADE, key) == 0 ||
+		     strncmp(at - key, LEFTOVERS_USED, key) == 0))
 			return true;
 	return false;
 }

@@ -51,11 +51,11 @@ struct claims {
  * @c: filled, to be freed
  * @dirfd: the folder; O_PATH will do
  * @kind: what is looked for
- * @self: name of a descriptor that does not count, nor does its list
+ * @self: name of a descriptor that does not count, nor does its list; may be ""
  * @self_st: status of that descriptor; NULL when there is none yet
  * @err: filled on failure, without @err->file
  *
- * Every small file is looked at, for a descriptor may have any name. One that cannot
+ * Every small file is looked at, for a descriptor may have any name. One that may not
  * be read claims nothing. Returns 0 or -1.
  */
 int claims_read(struct claims *c, int dirfd, enum claims_kind kind, const char *self,
@@ -66,8 +66,7 @@ int claims_read(struct claims *c, int dirfd, enum claims_kind kind, const char *
  * @c: as claims_read() filled it
  * @base: name of the file, without its folder
  *
- * Of descriptors, one counts also that names it with a folder before it: it may be the
- * same. Returns the name of whoever claims it, which is @c's; NULL when nobody does.
+ * One counts also that names it with a folder before it: it may be the same. Returns the name of whoever claims it, which is @c's; NULL when nobody does.
  */
 const char *claims_find(const struct claims *c, const char *base);
 

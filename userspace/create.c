@@ -15,6 +15,7 @@
 #include "command.h"
 #include "descriptor.h"
 #include "interrupt.h"
+#include "leftovers.h"
 #include "message.h"
 #include "new_extents.h"
 #include "peers.h"
@@ -77,10 +78,29 @@ static int check_claims(const struct creation *c, struct svmdk_error *err)
 	if (by)
 		error_set(err, EEXIST,
 			  "a command on another container may make %s, or have been interrupted "
-			  "when it did (%s); repeat that one first, or choose another name",
+			  "when it did (%s); repeat that one, choose another name, or remove that "
+			  "list",
 			  c->files.list[i - 1].name, by);
 	claims_free(&claims);
 	return by ? error_at(err, c->files.path, 0) : 0;
+}
+
+/* Of a container that had this name, and has perhaps another one now. */
+static int check_own_list(const struct creation *c, struct svmdk_error *err)
+{
+	char *list;
+	bool there;
+
+	if (asprintf(&list, ".%s" LEFTOVERS_SUFFIX, c->name) < 0)
+		return error_errno(err, ENOMEM, "cannot create the container");
+	there = faccessat(c->files.dirfd, list, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	if (there)
+		error_set(err, EEXIST,
+			  "an interrupted command on a container of this name left %s; put that "
+			  "descriptor back and repeat the command, or remove that list",
+			  list);
+	free(list);
+	return there ? error_at(err, c->files.path, 0) : 0;
 }
 
 /* Looks before anything is made; what is made later never overwrites. */
@@ -95,7 +115,7 @@ static int check_name(const struct creation *c, struct svmdk_error *err)
 		return error_at(err, c->files.path, 0);
 	}
 	if (fstatat(c->files.dirfd, c->name, &st, AT_SYMLINK_NOFOLLOW))
-		return check_claims(c, err);
+		return check_own_list(c, err) || check_claims(c, err) ? -1 : 0;
 	error_set(err, EEXIST, "exists already; choose another name, or remove it first");
 	return error_at(err, c->files.path, 0);
 }

@@ -217,10 +217,19 @@ static int compose(const struct grow *g, char **text, size_t *length, struct svm
 	return result ? error_at(err, g->container.path, 0) : 0;
 }
 
-static int list_files(const struct grow *g, struct svmdk_error *err)
+static void end_list(const struct grow *g)
+{
+	struct svmdk_error err;
+
+	if (leftovers_end(&g->container, &err))
+		message_warn(err.file, 0, "%s", err.text);
+}
+
+static int list_files(struct grow *g, struct svmdk_error *err)
 {
 	const size_t nr = g->plan.files.nr;
 	const char **names = calloc(nr, sizeof(*names));
+	bool good = false;
 	size_t i;
 	int result;
 
@@ -230,7 +239,16 @@ static int list_files(const struct grow *g, struct svmdk_error *err)
 		names[i] = g->plan.extents[g->plan.first + i].name;
 	result = leftovers_begin(&g->container, names, nr, nr, err);
 	free(names);
-	return result;
+	if (result)
+		return -1;
+	result = growth_plan_names_free(&g->plan, &g->container, &good, err);
+	if (!result && good)
+		return 0;
+	end_list(g);
+	if (result)
+		return -1;
+	error_set(err, EEXIST, "another program takes the names of new extents; try again");
+	return error_at(err, g->container.path, 0);
 }
 
 /*
@@ -246,14 +264,6 @@ static void mark(struct grow *g, bool ahead)
 		    marks_note(&g->container, &g->plan.first, nr, &err))
 		message_warn(err.file, err.line,
 			     "%s; svmdk verify will call what has changed modified", err.text);
-}
-
-static void end_list(const struct grow *g)
-{
-	struct svmdk_error err;
-
-	if (leftovers_end(&g->container, &err))
-		message_warn(err.file, 0, "%s", err.text);
 }
 
 /* Which descriptor is in force, after its replacement failed? */

@@ -102,13 +102,26 @@ static int find_naming(const struct container *c, const char *last, struct namin
 	return n->folder && n->stem ? 0 : no_memory(err);
 }
 
+static int read_claims(struct growth_plan *p, const struct container *c, struct svmdk_error *err)
+{
+	struct stat st, here;
+	bool own;
+
+	if (fstat(p->files.dirfd, &st) || fstat(c->policy.dir.fd, &here))
+		return error_errno(err, errno, "cannot look at its folder");
+	own = st.st_dev == here.st_dev && st.st_ino == here.st_ino;
+	if (claims_read(&p->claims_here, c->policy.dir.fd, CLAIMS_OF_LISTS, c->name, NULL, err))
+		return -1;
+	return own ? 0 : claims_read(&p->claims, p->files.dirfd, CLAIMS_OF_LISTS, "", NULL, err);
+}
+
 /* There, or made any moment by another command, or removed by it. */
 static bool is_taken(const struct growth_plan *p, const char *base)
 {
 	struct stat st;
 
 	return fstatat(p->files.dirfd, base, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT ||
-	       claims_find(&p->claims, base);
+	       claims_find(&p->claims, base) || claims_find(&p->claims_here, base);
 }
 
 static int next_name(const struct growth_plan *p, struct naming *n, char **base,
@@ -246,7 +259,7 @@ static int examine_last(struct growth_plan *p, const struct container *c, struct
 	if (safe_open_folder(&c->policy, name ? name : c->name, &p->files.dirfd, &base, err))
 		return error_at(err, c->path, i ? d->extents[i - 1].line : 0);
 	free(base);
-	if (claims_read(&p->claims, p->files.dirfd, CLAIMS_OF_LISTS, c->name, NULL, err))
+	if (read_claims(p, c, err))
 		return error_at(err, c->path, 0);
 	if (find_naming(c, name, n, err))
 		return -1;
@@ -286,6 +299,21 @@ int growth_plan_make(struct growth_plan *p, const struct container *c, uint64_t 
 	return result;
 }
 
+int growth_plan_names_free(struct growth_plan *p, const struct container *c, bool *free_names,
+			   struct svmdk_error *err)
+{
+	size_t i;
+
+	claims_free(&p->claims);
+	claims_free(&p->claims_here);
+	if (read_claims(p, c, err))
+		return error_at(err, c->path, 0);
+	*free_names = true;
+	for (i = 0; i < p->files.nr && *free_names; i++)
+		*free_names = p->files.list[i].begin || !is_taken(p, p->files.list[i].name);
+	return 0;
+}
+
 void growth_plan_free(struct growth_plan *p)
 {
 	size_t i;
@@ -299,6 +327,7 @@ void growth_plan_free(struct growth_plan *p)
 	if (p->files.dirfd >= 0)
 		close(p->files.dirfd);
 	claims_free(&p->claims);
+	claims_free(&p->claims_here);
 	new_extents_free(&p->files);
 	free(p->path);
 	free(p->extents);

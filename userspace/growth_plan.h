@@ -24,6 +24,7 @@
  * @create_type: what createType has to become, or NULL
  * @files: the files to be made or made longer
  * @claims: of other containers' commands in the folder of the new files
+ * @claims_here: of those in the descriptor's folder
  * @like: a file that the new ones get mode and owner from
  * @path: of a file in their folder, for messages
  */
@@ -35,6 +36,7 @@ struct growth_plan {
 	const char *create_type;
 	struct new_extents files;
 	struct claims claims;
+	struct claims claims_here;
 	struct stat like;
 	char *path;
 };
@@ -62,6 +64,19 @@ uint64_t growth_extent_sectors(const struct descriptor *d);
  */
 int growth_plan_make(struct growth_plan *p, const struct container *c, uint64_t sectors,
 		     uint64_t extent_sectors, bool attached, struct svmdk_error *err);
+
+/**
+ * growth_plan_names_free() - whether nobody has taken the names of the new files since
+ * @p: the plan
+ * @c: the container
+ * @free_names: set to it
+ * @err: filled on failure
+ *
+ * For whoever has put them on the list of leftovers by now, where no other command takes
+ * them any more. Returns 0 or -1.
+ */
+int growth_plan_names_free(struct growth_plan *p, const struct container *c, bool *free_names,
+			   struct svmdk_error *err);
 
 /**
  * growth_plan_free() - free what growth_plan_make() made

@@ -25,28 +25,62 @@ static int fail(struct svmdk_error *err, int code, const char *name, const char 
 	return error_at(err, name, 0);
 }
 
-static int write_list(int fd, const char *const *names, size_t nr, size_t nr_made)
-{
-	char self[SELF_LEN];
-	int copy, ret;
-	size_t i;
-	FILE *f;
+/**
+ * struct list - what a list says
+ * @c: the container
+ * @names: of the files
+ * @nr: how many
+ * @nr_made: how many of these, the first, are made
+ */
+struct list {
+	const struct container *c;
+	const char *const *names;
+	size_t nr;
+	size_t nr_made;
+};
 
-	if (self_line(fd, self))
+/* One by which it is told whose the list is, the descriptor being the old one or the new. */
+static const char *kept_name(const struct descriptor *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->nr_extents; i++)
+		if (extent_has_file(&d->extents[i]))
+			return d->extents[i].name;
+	return NULL;
+}
+
+static int print_list(FILE *to, void *arg)
+{
+	const struct list *list = arg;
+	const char *kept = kept_name(&list->c->descriptor);
+	char self[SELF_LEN];
+	size_t i;
+
+	if (self_line(fileno(to), self))
 		return -1;
-	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	f = copy < 0 ? NULL : fdopen(copy, "w");
+	fputs(LEFTOVERS_HEADER, to);
+	fputs(self, to);
+	if (kept)
+		fprintf(to, LEFTOVERS_KEPT "%s\n", kept);
+	for (i = 0; i < list->nr; i++)
+		fprintf(to, "%s%s\n", i < list->nr_made ? LEFTOVERS_MADE : LEFTOVERS_USED,
+			list->names[i]);
+	fputs(LEFTOVERS_END, to);
+	return 0;
+}
+
+static int write_list(int fd, const struct list *list)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0), ret;
+	FILE *f = copy < 0 ? NULL : fdopen(copy, "w");
+
 	if (!f) {
 		if (copy >= 0)
 			close(copy);
 		return -1;
 	}
-	fputs(LEFTOVERS_HEADER, f);
-	fputs(self, f);
-	for (i = 0; i < nr; i++)
-		fprintf(f, "%s%s\n", i < nr_made ? LEFTOVERS_MADE : LEFTOVERS_USED, names[i]);
-	fputs(LEFTOVERS_END, f);
-	ret = fflush(f) || ferror(f) || fsync(fd) ? -1 : 0;
+	ret = print_list(f, (void *)list) || fflush(f) || ferror(f) || fsync(fd) ? -1 : 0;
 	if (fclose(f))
 		ret = -1;
 	return ret;
@@ -67,16 +101,15 @@ static int check_names(const char *const *names, size_t nr, struct svmdk_error *
  * Straight under its name: when a crash leaves half of a list, nothing that it
  * would name was made.
  */
-static int make_list(const struct container *c, const char *name, const char *const *names,
-		     size_t nr, size_t nr_made, struct svmdk_error *err)
+static int make_list(const struct list *list, const char *name, struct svmdk_error *err)
 {
-	int dir = c->policy.dir.fd;
+	int dir = list->c->policy.dir.fd;
 	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int ret;
 
 	if (fd < 0)
 		return fail(err, errno, name, "cannot write down what will be made");
-	ret = write_list(fd, names, nr, nr_made);
+	ret = write_list(fd, list);
 	if (!ret)
 		ret = replace_sync_folder(dir);
 	if (ret) {
@@ -90,6 +123,7 @@ static int make_list(const struct container *c, const char *name, const char *co
 int leftovers_begin(const struct container *c, const char *const *names, size_t nr, size_t nr_made,
 		    struct svmdk_error *err)
 {
+	const struct list list = { c, names, nr, nr_made };
 	char *name = leftovers_name(c);
 	int ret;
 
@@ -99,61 +133,22 @@ int leftovers_begin(const struct container *c, const char *const *names, size_t 
 	if (ret)
 		error_at(err, c->path, 0);
 	else
-		ret = make_list(c, name, names, nr, nr_made, err);
+		ret = make_list(&list, name, err);
 	free(name);
 	return ret;
 }
 
-/**
- * struct rewrite - a list without one of its files
- * @text: what it says now, behind the line that says which file it is
- * @name: the file that goes
- */
-struct rewrite {
-	const char *text;
-	const char *name;
-};
-
-static int print_rest(FILE *to, void *arg)
+int leftovers_rewrite(const struct container *c, const char *const *names, size_t nr,
+		      size_t nr_made, struct svmdk_error *err)
 {
-	const struct rewrite *r = arg;
-	const char *line, *next;
-	char self[SELF_LEN];
-	size_t length;
-
-	if (self_line(fileno(to), self))
-		return -1;
-	fputs(LEFTOVERS_HEADER, to);
-	fputs(self, to);
-	for (line = r->text; *line; line = next) {
-		length = strcspn(line, "\n");
-		next = line + length + (line[length] == '\n');
-		if (length == strlen(LEFTOVERS_MADE) + strlen(r->name) &&
-		    strncmp(line, LEFTOVERS_MADE, strlen(LEFTOVERS_MADE)) == 0 &&
-		    strncmp(line + strlen(LEFTOVERS_MADE), r->name, strlen(r->name)) == 0)
-			continue;
-		fwrite(line, 1, next - line, to);
-	}
-	return 0;
-}
-
-int leftovers_forget(const struct container *c, const char *name, struct svmdk_error *err)
-{
-	char *list = leftovers_name(c);
-	struct rewrite r = { .name = name };
-	struct side_file file;
+	struct list list = { c, names, nr, nr_made };
+	char *name = leftovers_name(c);
 	int ret;
 
-	if (!list)
+	if (!name)
 		return fail(err, ENOMEM, c->path, "cannot write down what was made");
-	ret = side_file_read(&file, c->policy.dir.fd, list, err);
-	if (!ret) {
-		r.text = file.bytes + strlen(LEFTOVERS_HEADER);
-		r.text += strcspn(r.text, "\n") + 1;
-		ret = replace_whole(c->policy.dir.fd, list, &file.st, print_rest, &r, err);
-		side_file_free(&file);
-	}
-	free(list);
+	ret = replace_whole(c->policy.dir.fd, name, &c->st, print_list, &list, err);
+	free(name);
 	return ret;
 }
 

@@ -14,9 +14,13 @@
 #define LEFTOVERS_HEADER "svmdk-files 1\n"
 #define LEFTOVERS_END "end\n"
 
-/* How the lines of a list begin, equally long: what is made; what is used up or removed. */
+/*
+ * How the lines of a list begin, equally long: what is made; what is used up or removed;
+ * an extent of the container that it is about.
+ */
 #define LEFTOVERS_MADE "made "
 #define LEFTOVERS_USED "file "
+#define LEFTOVERS_KEPT "kept "
 
 /*
  * A command that makes, replaces or lengthens extent files may be killed at any
@@ -44,6 +48,10 @@
  * Never list a file in which something lies that is not the disk's: one that
  * is longer than the descriptor says stays out of the list unless the command
  * itself made it longer.
+ *
+ * A descriptor that names nothing at all of a list is neither the old nor the new one: the
+ * container that it was about has another name by now, and the list is not followed, but
+ * told of and removed.
  *
  * The list says which inode it is and when that was made. It comes from where
  * the container comes from, so one that travelled with a copy, or that somebody
@@ -77,14 +85,18 @@ int leftovers_begin(const struct container *c, const char *const *names, size_t 
 		    struct svmdk_error *err);
 
 /**
- * leftovers_forget() - take a file off the list that another program has made
+ * leftovers_rewrite() - have a list name other files, before it is followed
  * @c: the container, locked; leftovers_begin() has run
- * @name: of the file, as it was given to that
+ * @names: as for leftovers_begin()
+ * @nr: how many
+ * @nr_made: how many of these, the first, were made or made longer
  * @err: filled on failure, with @err->file
  *
- * Returns 0 or -1: it is on the list still.
+ * For a command that failed, and knows what it has not made: another program may have.
+ * Returns 0 or -1: the list is as it was.
  */
-int leftovers_forget(const struct container *c, const char *name, struct svmdk_error *err);
+int leftovers_rewrite(const struct container *c, const char *const *names, size_t nr,
+		      size_t nr_made, struct svmdk_error *err);
 
 /**
  * leftovers_end() - remove the list: the work is done

@@ -276,8 +276,8 @@ static int trim(struct recovery *r, const char *name, const struct stat *seen,
 	if (!is_same_file(&st, seen))
 		ret = error_set(err, ESTALE, "extent %s was replaced meanwhile", name);
 	else if (trim_file(fd, st.st_size, ranges, nr))
-		ret = error_errno(err, errno, "extent %s: cannot give back what is left over",
-				  name);
+		ret = error_errno(err, errno, "extent %s: cannot give back what is left over%s",
+				  name, errno == ETXTBSY ? ", detach the container first" : "");
 	else
 		r->found.trimmed++;
 	close(fd);
@@ -431,6 +431,26 @@ static int clear_file(struct recovery *r, const char *name, bool made, struct sv
 	return ret;
 }
 
+/* Does the descriptor name any file of the list? @text is as for follow(). */
+static bool is_about(const struct recovery *r, const char *text)
+{
+	const size_t key = strlen(LEFTOVERS_KEPT);
+	const char *line;
+	bool about = false;
+	char *name;
+
+	for (line = text; !about && strcmp(line, LEFTOVERS_END); line = strchr(line, '\n') + 1) {
+		if (strncmp(line, LEFTOVERS_MADE, key) && strncmp(line, LEFTOVERS_USED, key) &&
+		    strncmp(line, LEFTOVERS_KEPT, key))
+			continue;
+		name = strndup(line + key, strcspn(line, "\n") - key);
+		/* Without memory nothing is removed, either. */
+		about = name && is_named(r, name);
+		free(name);
+	}
+	return about;
+}
+
 /* @text is what comes after the header; its lines are taken apart. */
 static int follow(struct recovery *r, char *text, struct svmdk_error *err)
 {
@@ -481,6 +501,11 @@ static int follow_list(struct recovery *r, int fd, const char *name, struct svmd
 		ret = error_at(err, name, 1);
 	} else if (strncmp(text + strlen(LEFTOVERS_HEADER), self, strlen(self))) {
 		r->found.foreign = true;
+	} else if (!is_about(r, text + strlen(LEFTOVERS_HEADER) + strlen(self))) {
+		message_warn(r->c->path, 0,
+			     "%s, which an interrupted command left, is about a container that has "
+			     "another name by now; what it made stays where it is",
+			     name);
 	} else {
 		ret = follow(r, text + strlen(LEFTOVERS_HEADER) + strlen(self), err);
 	}
@@ -492,8 +517,12 @@ static int follow_list(struct recovery *r, int fd, const char *name, struct svmd
 static void clear_replacements(const struct container *c)
 {
 	static const char *const suffixes[] = { "", MANIFEST_SUFFIX, SIDECAR_SUFFIX };
-	char *name;
+	char *name = leftovers_name(c);
 	size_t i;
+
+	if (name)
+		replace_clear(c->policy.dir.fd, name);
+	free(name);
 
 	for (i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
 		name = container_side_name(c, suffixes[i]);

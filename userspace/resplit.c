@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "claims.h"
 #include "command.h"
 #include "interrupt.h"
 #include "leftovers.h"
@@ -20,7 +19,6 @@
 #include "text_diff.h"
 
 #define MAX_EXTENT_BYTES (UINT64_C(2) << 30)
-#define MAX_SERIES 10000
 
 /**
  * struct resplit_args - what the user wants
@@ -63,104 +61,6 @@ static int check_size(const struct resplit_job *job, uint64_t bytes, struct svmd
 	return 0;
 }
 
-/* There, or made any moment by another command, or removed by it. */
-static int name_free(const struct resplit_job *job, const struct claims *claims, const char *name,
-		     bool *free_name, struct svmdk_error *err)
-{
-	struct stat st;
-	char *base;
-	int folder;
-
-	if (safe_open_folder(&job->c.policy, name, &folder, &base, err))
-		return error_at(err, job->c.path, 0);
-	*free_name = fstatat(folder, base, &st, AT_SYMLINK_NOFOLLOW) && errno == ENOENT &&
-		     !claims_find(claims, base);
-	close(folder);
-	free(base);
-	return 0;
-}
-
-/* What keeps a series of names from being taken: one of them is. */
-static int names_free(const struct resplit_job *job, uint64_t begun, bool *free_names,
-		      struct svmdk_error *err)
-{
-	const struct target_extent *target;
-	struct claims claims;
-	int ret = 0;
-	size_t i;
-
-	*free_names = true;
-	if (claims_read(&claims, job->c.policy.dir.fd, CLAIMS_OF_LISTS, job->c.name, NULL, err))
-		return error_at(err, job->c.path, 0);
-	for (i = 0; i < job->plan.nr_targets && *free_names && !ret; i++) {
-		target = &job->plan.targets[i];
-		if (job->low_space ? target->start < begun : target->kept)
-			continue;
-		ret = name_free(job, &claims, target->name, free_names, err);
-	}
-	claims_free(&claims);
-	return ret;
-}
-
-/*
- * A new extent that is there in part is gone on with in its file, so nothing else
- * may be in that: what an earlier run began is not all that can look so.
- */
-static bool can_go_on(const struct resplit_job *job)
-{
-	const struct resplit_plan *plan = &job->plan;
-	const struct target_extent *target;
-	const struct old_file *file;
-	struct resplit_piece piece;
-
-	if (job->begun == plan->sectors)
-		return true;
-	target = &plan->targets[job->begun / plan->extent_sectors];
-	if (target->start == job->begun)
-		return true;
-	piece = resplit_piece_at(plan, target->start);
-	file = old_file_of(&job->old, piece.old);
-	return file && file->left == job->begun - target->start &&
-	       (uint64_t)file->st.st_size == file->left << SECTOR_SHIFT;
-}
-
-/* Returns 1 when the names are good, 0 when they are not, -1 on failure. */
-static int try_series(struct resplit_job *job, const char *stem, unsigned int series,
-		      struct svmdk_error *err)
-{
-	bool good;
-
-	if (resplit_plan_name(&job->plan, stem, series, err))
-		return error_at(err, job->c.path, 0);
-	job->begun = job->low_space ? resplit_begun(&job->plan) : 0;
-	if (!can_go_on(job))
-		return 0;
-	return names_free(job, job->begun, &good, err) ? -1 : good;
-}
-
-/* An earlier run's names first, so that it goes on where that was interrupted. */
-static int choose_names(struct resplit_job *job, struct svmdk_error *err)
-{
-	char *stem = container_stem(&job->c);
-	unsigned int series;
-	int good = 0;
-
-	if (!stem) {
-		error_errno(err, ENOMEM, "cannot plan the new extents");
-		return error_at(err, job->c.path, 0);
-	}
-	series = resplit_plan_series(&job->plan, stem, MAX_SERIES);
-	if (series)
-		good = try_series(job, stem, series, err);
-	for (series = 1; !good && series < MAX_SERIES; series++)
-		good = try_series(job, stem, series, err);
-	free(stem);
-	if (good)
-		return good < 0 ? -1 : 0;
-	error_set(err, EEXIST, "the names of new extents are all taken; see what is in its folder");
-	return error_at(err, job->c.path, 0);
-}
-
 static bool is_listed(const struct resplit_job *job, size_t i)
 {
 	const struct old_file *file = old_file_of(&job->old, i);
@@ -168,11 +68,15 @@ static bool is_listed(const struct resplit_job *job, size_t i)
 	return file && file->whole && file->extent == i;
 }
 
-/* All that will be made, and all that will not be needed any more. */
-static int list_files(struct resplit_job *job, struct svmdk_error *err)
+/*
+ * All that will be made, or with @made_only was made by this run or an earlier one; and all
+ * that will not be needed any more.
+ */
+static int list_files(struct resplit_job *job, bool made_only, struct svmdk_error *err)
 {
 	const struct resplit_plan *plan = &job->plan;
 	const char **names = calloc(plan->nr_old + plan->nr_targets, sizeof(*names));
+	const struct target_extent *target;
 	size_t i, nr = 0, nr_made;
 	int ret;
 
@@ -181,17 +85,46 @@ static int list_files(struct resplit_job *job, struct svmdk_error *err)
 		return error_at(err, job->c.path, 0);
 	}
 	for (i = 0; i < plan->nr_targets; i++) {
-		if (!plan->targets[i].kept)
-			names[nr++] = plan->targets[i].name;
+		target = &plan->targets[i];
+		if (!target->kept && (!made_only || target->made || target->start < job->begun))
+			names[nr++] = target->name;
 	}
 	nr_made = nr;
 	for (i = 0; i < plan->nr_old; i++) {
 		if (is_listed(job, i))
 			names[nr++] = plan->old[i].name;
 	}
-	ret = leftovers_begin(&job->c, names, nr, nr_made, err);
+	if (made_only)
+		ret = leftovers_rewrite(&job->c, names, nr, nr_made, err);
+	else
+		ret = leftovers_begin(&job->c, names, nr, nr_made, err);
 	free(names);
 	return ret;
+}
+
+/*
+ * Once the names are on the list no other command takes them; what has taken them since
+ * they were chosen is seen now.
+ */
+static int list_free_names(struct resplit_job *job, struct svmdk_error *err)
+{
+	struct svmdk_error other;
+	bool good = false;
+	int tries, ret;
+
+	for (tries = 0; tries < 3; tries++) {
+		if (list_files(job, false, err))
+			return -1;
+		ret = resplit_names_free(job, &good, err);
+		if (!ret && good)
+			return 0;
+		if (leftovers_end(&job->c, &other))
+			message_warn(other.file, other.line, "%s", other.text);
+		if (ret || resplit_choose_names(job, err))
+			return -1;
+	}
+	error_set(err, EEXIST, "another program takes the names of new extents; try again later");
+	return error_at(err, job->c.path, 0);
 }
 
 /* A new extent that was there already may lie in it. */
@@ -269,14 +202,20 @@ static void add_outcome(bool unclear, bool moved, struct svmdk_error *err)
  */
 static int move_disk(struct resplit_job *job, struct svmdk_error *err)
 {
-	const uint64_t begun = job->begun;
 	struct svmdk_error other;
 	bool moved, unclear;
+	uint64_t begun;
 	int ret;
 
-	if (list_files(job, err))
+	if (list_free_names(job, err))
 		return -1;
+	begun = job->begun;
 	ret = transfer_all(job, err);
+	/* Of what it has not made another program may have some by now. */
+	if (ret && !job->unclear && list_files(job, true, &other)) {
+		message_warn(other.file, other.line, "%s", other.text);
+		job->unclear = true;
+	}
 	unclear = job->unclear;
 	moved = job->low_space && (job->begun > begun || begun);
 	if (!unclear && leftovers_recover(&job->c, NULL, &other)) {
@@ -405,7 +344,7 @@ static int resplit_container(struct resplit_job *job, const struct resplit_args 
 	}
 	if (check_size(job, args->bytes, err) ||
 	    old_files_open(&job->old, &job->c, &job->plan, args->dry_run, err) ||
-	    choose_names(job, err))
+	    resplit_choose_names(job, err))
 		return -1;
 	if (args->dry_run)
 		return dry_run(job, err);

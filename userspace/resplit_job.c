@@ -8,7 +8,6 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "leftovers.h"
 #include "replace.h"
 #include "resplit_job.h"
 #include "size.h"
@@ -75,18 +74,6 @@ static int take_after(int fd, const struct stat *st, struct svmdk_error *err)
 	return 0;
 }
 
-/* What has the name since that was found free is not ours to clear up. */
-static int fail_to_create(struct resplit_job *job, size_t i, int code, struct svmdk_error *err)
-{
-	struct svmdk_error other;
-
-	if (code == EEXIST && leftovers_forget(&job->c, job->plan.targets[i].name, &other)) {
-		message_warn(other.file, other.line, "%s", other.text);
-		job->unclear = true;
-	}
-	return error_errno(err, code, "cannot create it");
-}
-
 static int make_target(struct resplit_job *job, size_t i, int folder, const char *base, int *fd,
 		       struct svmdk_error *err)
 {
@@ -94,7 +81,8 @@ static int make_target(struct resplit_job *job, size_t i, int folder, const char
 
 	*fd = openat(folder, base, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (*fd < 0)
-		return fail_to_create(job, i, errno, err);
+		return error_errno(err, errno, "cannot create it");
+	job->plan.targets[i].made = true;
 	take_kind(job, file, *fd);
 	if (take_after(*fd, file ? &file->st : &job->c.st, err) == 0)
 		return 0;

@@ -31,8 +31,8 @@
  * @progress: how far it is
  * @shared: some blocks were shared
  * @marks_dropped: there was a manifest, and is none any more
- * @unclear: the descriptor was perhaps replaced, and perhaps not; or a file of another
- *	program is on the list of leftovers. What is left over is not cleared up now.
+ * @unclear: the descriptor was perhaps replaced, and perhaps not; or the list of leftovers
+ *	names what this run did not make. What is left over is not cleared up now.
  */
 struct resplit_job {
 	struct container c;
@@ -133,6 +133,25 @@ int resplit_switch(struct resplit_job *job, uint64_t moved, struct svmdk_error *
 void resplit_drop_marks(struct resplit_job *job);
 
 /**
+ * resplit_choose_names() - give the new extents names that are free
+ * @job: planned but for these, its files open; @job->begun is set
+ * @err: filled on failure, with @err->file
+ *
+ * Those of an earlier run that was interrupted come first. Returns 0 or -1.
+ */
+int resplit_choose_names(struct resplit_job *job, struct svmdk_error *err);
+
+/**
+ * resplit_names_free() - whether nobody has the names of new extents yet
+ * @job: planned
+ * @free_names: set to it
+ * @err: filled on failure, with @err->file
+ *
+ * That is no file, and no list of leftovers of another container. Returns 0 or -1.
+ */
+int resplit_names_free(const struct resplit_job *job, bool *free_names, struct svmdk_error *err);
+
+/**
  * resplit_open_target() - open a new extent's file
  * @job: planned
  * @i: which one, from 0
@@ -141,8 +160,7 @@ void resplit_drop_marks(struct resplit_job *job);
  *	it is to be there
  * @err: filled on failure, with @err->file
  *
- * One that is there is opened only when the plan knows it; else it is another program's
- * and taken off the list of leftovers. Returns 0 or -1.
+ * One that is there is opened only when the plan knows it. Returns 0 or -1.
  */
 int resplit_open_target(struct resplit_job *job, size_t i, int *fd, bool *made,
 			struct svmdk_error *err);

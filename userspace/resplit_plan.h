@@ -21,12 +21,14 @@
  * @start: where it begins in the disk, in sectors
  * @sectors: its length
  * @kept: it is there already: an earlier run got that far
+ * @made: this run made its file
  */
 struct target_extent {
 	char *name;
 	uint64_t start;
 	uint64_t sectors;
 	bool kept;
+	bool made;
 };
 
 /**

@@ -122,7 +122,7 @@ static void write_list(const uint8_t *data, size_t size)
 	HOLDS(fd >= 0);
 	if (size && *data == '@') {
 		HOLDS(self_line(fd, self) == 0);
-		HOLDS(dprintf(fd, HEADER "%s", self) > 0);
+		HOLDS(dprintf(fd, HEADER "%s" LEFTOVERS_KEPT "a\n", self) > 0);
 		data++;
 		size--;
 	}

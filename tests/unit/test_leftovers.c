@@ -241,21 +241,45 @@ static void removes_what_was_used_up_whoever_names_it(void **state)
 	assert_false(exists("old"));
 }
 
-static void forgets_what_another_program_made(void **state)
+/* Of a command that failed, and knows what it has made. */
+static void leaves_what_was_not_made(void **state)
 {
-	static const char *const names[] = { "new-1", "new-10", "new-2" };
+	static const char *const names[] = { "new-1", "new-2", "new-10", "old" };
+	static const char *const made[] = { "new-2", "old" };
 	struct svmdk_error err;
 	struct world *w = *state;
 	size_t i;
 
-	begin(w, names, 3);
-	for (i = 0; i < 3; i++)
+	assert_int_equal(leftovers_begin(&w->c, names, 4, 3, &err), 0);
+	for (i = 0; i < 4; i++)
 		scratch_file(names[i], "n", 100);
-	assert_int_equal(leftovers_forget(&w->c, "new-1", &err), 0);
+	assert_int_equal(leftovers_rewrite(&w->c, made, 2, 1, &err), 0);
 	assert_int_equal(recover(w).removed, 2);
-	assert_true(exists("new-1"));
-	assert_int_equal(leftovers_forget(&w->c, "new-1", &err), -1);
-	assert_int_equal(err.code, ENOENT);
+	assert_true(exists("new-1") && exists("new-10"));
+	assert_false(exists("new-2") || exists("old"));
+}
+
+/* The container was renamed, and another one has its name. */
+static void leaves_what_another_container_has_a_list_of(void **state)
+{
+	static const char *const names[] = { "a", "b", "new" };
+	struct world *w = *state;
+	struct svmdk_error err;
+	struct container other;
+	size_t i;
+
+	assert_int_equal(leftovers_begin(&w->c, names, 3, 0, &err), 0);
+	scratch_file("new", "n", 100);
+	assert_int_equal(rename("c.vmdk", "old.vmdk"), 0);
+	other_descriptor("c.vmdk", "e");
+	scratch_file("e", "e", 4096);
+	assert_int_equal(container_open(&other, "c.vmdk", NULL, 0, &err), 0);
+	assert_int_equal(container_lock(&other, &err), 0);
+	assert_int_equal(leftovers_recover(&other, NULL, &err), 0);
+	container_close(&other);
+	assert_false(exists(LIST));
+	for (i = 0; i < 3; i++)
+		assert_true(exists(names[i]));
 }
 
 /* Another name for a file that is in use is left alone. */
@@ -418,7 +442,8 @@ int main(void)
 		TEST(gives_back_what_is_named_in_part),
 		TEST(leaves_what_another_descriptor_names),
 		TEST(removes_what_was_used_up_whoever_names_it),
-		TEST(forgets_what_another_program_made),
+		TEST(leaves_what_was_not_made),
+		TEST(leaves_what_another_container_has_a_list_of),
 		TEST(knows_a_hard_link),
 		TEST(removes_nothing_where_an_extent_cannot_be_looked_at),
 		TEST(leaves_what_is_no_file),

@@ -489,16 +489,58 @@ killed_everywhere() {
 		svmdk resplit disk.vmdk -e 1M 2>"$BATS_TEST_TMPDIR/said" 3>&- &
 	tracer=$!
 	eventually grep -q 'stopped by SIGSTOP' "$trace"
-	echo precious >disk-2-f003.vmdk
+	echo precious | tee disk-2-f003.vmdk disk-2-f004.vmdk >/dev/null
 	pkill -CONT -P "$tracer"
 	wait "$tracer" || status=$?
 	cat "$BATS_TEST_TMPDIR/said"
 	equal 1 "$status"
 	grep 'extent disk-2-f003.vmdk: cannot create it: File exists; what was made is removed again' \
 		"$BATS_TEST_TMPDIR/said"
-	equal precious "$(cat disk-2-f003.vmdk)"
-	equal 'disk-2-f003.vmdk disk-f001.vmdk disk-f002.vmdk disk.vmdk' "$(files)"
+	equal "precious precious" "$(cat disk-2-f003.vmdk disk-2-f004.vmdk | xargs)"
+	equal 'disk-2-f003.vmdk disk-2-f004.vmdk disk-f001.vmdk disk-f002.vmdk disk.vmdk' "$(files)"
 	svmdk resplit disk.vmdk -e 1M
 	holds disk.vmdk
-	equal precious "$(cat disk-2-f003.vmdk)"
+	equal "precious precious" "$(cat disk-2-f003.vmdk disk-2-f004.vmdk | xargs)"
+}
+
+# A container was renamed with a list left, and another one made that has its name.
+@test "a list of what another container of that name was about is not followed" {
+	enter ext4
+	svmdk create c.vmdk 4M
+	svmdk resplit c.vmdk -e 2M
+	strace -qq -f -o /dev/null -e trace=fsync -e inject=fsync:signal=KILL:when=2 \
+		svmdk resplit c.vmdk -e 1M || true
+	mv c.vmdk old.vmdk
+	fails_with 1 'c.vmdk: an interrupted command on a container of this name left .c.vmdk.svmdk-files' \
+		svmdk create c.vmdk 4M
+	mv .c.vmdk.svmdk-files away
+	svmdk create c.vmdk 4M
+	mv away .c.vmdk.svmdk-files
+	fails_with 0 'c.vmdk: .c.vmdk.svmdk-files, which an interrupted command left, is about a container that has another name by now' \
+		svmdk grow c.vmdk 5M
+	svmdk check old.vmdk
+	[ ! -e .c.vmdk.svmdk-files ]
+}
+
+@test "names that a killed resplit has on its list are nobody else's, in folders too" {
+	local name
+	enter ext4
+	mkdir sub
+	for name in x y; do
+		make_container $name.vmdk 4096 4096
+		mv $name-f00?.vmdk sub
+		sed -i "s,\"$name,\"sub/$name," $name.vmdk
+		svmdk check $name.vmdk
+	done
+	mv y.vmdk x-2.vmdk
+	strace -qq -f -o /dev/null -e trace=fsync -e inject=fsync:signal=KILL:when=2 \
+		svmdk resplit x.vmdk -e 1M || true
+	grep '^made sub/x-2-f001.vmdk$' .x.vmdk.svmdk-files
+	keep x-2.vmdk
+	svmdk resplit x-2.vmdk -e 1M
+	grep '"sub/x-2-2-f001.vmdk"' x-2.vmdk
+	svmdk resplit x.vmdk -e 1M
+	grep '"sub/x-2-f001.vmdk"' x.vmdk
+	svmdk check x.vmdk
+	holds x-2.vmdk
 }
