@@ -184,41 +184,11 @@ void container_close(struct container *c)
 	*c = (struct container){ .fd = -1 };
 }
 
-/*
- * NFS locks for writing only what is open for writing. Where nothing can be written at all
- * a lock that keeps others from writing is enough.
- */
-static int flock_descriptor(struct container *c)
-{
-	int fd;
-
-	if (flock(c->fd, LOCK_EX | LOCK_NB) == 0)
-		return 0;
-	if (errno != EBADF)
-		return -1;
-	fd = safe_reopen(c->fd, O_RDWR);
-	if (fd < 0 && errno == EROFS)
-		return flock(c->fd, LOCK_SH | LOCK_NB);
-	if (fd < 0)
-		return -1;
-	close(c->fd);
-	c->fd = fd;
-	return flock(c->fd, LOCK_EX | LOCK_NB);
-}
-
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       same_time(&a->st_mtim, &b->st_mtim);
-}
-
 int container_lock(struct container *c, struct svmdk_error *err)
 {
-	struct stat now;
-
 	if (c->locked)
 		return 0;
-	if (flock_descriptor(c)) {
+	if (safe_flock(&c->fd)) {
 		if (errno != EWOULDBLOCK)
 			return fail(err, errno, c->path, "cannot lock the descriptor");
 		error_set(
@@ -226,8 +196,7 @@ int container_lock(struct container *c, struct svmdk_error *err)
 			"in use: it is attached (see svmdk list), or another svmdk command is at work on it");
 		return error_at(err, c->path, 0);
 	}
-	if (fstatat(c->policy.dir.fd, c->name, &now, AT_SYMLINK_NOFOLLOW) ||
-	    !same_file(&now, &c->st)) {
+	if (!safe_is_current(c->policy.dir.fd, c->name, &c->st)) {
 		flock(c->fd, LOCK_UN);
 		error_set(err, ESTALE, "the descriptor was changed meanwhile; try again");
 		return error_at(err, c->path, 0);

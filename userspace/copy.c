@@ -260,11 +260,16 @@ static int still_written(const struct copy *copy, struct svmdk_error *err)
 static int mark_sidecar(struct copy *copy, struct svmdk_error *err)
 {
 	struct svmdk_extent_info *infos = NULL;
+	struct device now = { 0 };
 	uint32_t nr = 0;
 	int code;
 
 	if (copy->disk.fd >= 0) {
-		code = control_extents(copy->disk.control, &copy->disk.device, &infos, &nr);
+		/* As many as it has by now. */
+		code = control_device(copy->disk.control, copy->disk.device.status.index, &now);
+		if (!code)
+			code = control_extents(copy->disk.control, &now, &infos, &nr);
+		device_free(&now);
 		if (code) {
 			error_errno(err, -code, "cannot ask the driver for its extents");
 			return error_at(err, copy->disk.node, 0);

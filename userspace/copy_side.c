@@ -54,13 +54,13 @@ static int read_sidecar(struct copy_side *side, const struct container *c, struc
 }
 
 /*
- * The manifest and the sidecar first: what somebody hashes meanwhile is too
- * new for them then, and counts as changed.
+ * These first: what somebody hashes meanwhile is too new for them then, and counts as
+ * changed. The sidecar before the manifest, see marks_open().
  */
 int copy_side_read(struct copy_side *side, const struct container *c, struct svmdk_error *err)
 {
 	copy_side_free(side);
-	if (read_manifest(side, c, err) || read_sidecar(side, c, err) ||
+	if (read_sidecar(side, c, err) || read_manifest(side, c, err) ||
 	    side_file_read(&side->descriptor, c->policy.dir.fd, c->name, err))
 		return -1;
 	if (side->descriptor.st.st_ino == c->st.st_ino &&

@@ -90,8 +90,12 @@ static int open_present(struct lost_descriptor *d, struct svmdk_error *err)
 	d->fd = side_file_open(d->to.dir.fd, d->name, O_RDONLY, &d->st, err);
 	if (d->fd < 0)
 		return err->code == ENOENT ? 0 : error_at(err, d->path, 0);
-	if (flock(d->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
-		return 0;
+	if (safe_flock(&d->fd) == 0 || errno != EWOULDBLOCK) {
+		if (safe_is_current(d->to.dir.fd, d->name, &d->st))
+			return 0;
+		error_set(err, ESTALE, "the descriptor was changed meanwhile; try again");
+		return error_at(err, d->path, 0);
+	}
 	error_set(err, EWOULDBLOCK,
 		  "in use: it is attached (see svmdk list), or another svmdk command is at work "
 		  "on it");

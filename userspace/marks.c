@@ -76,8 +76,13 @@ int marks_open(struct marks *m, struct container *c, bool lock, struct svmdk_err
 		goto failed;
 	if (lock && sidecar_lock(folder(m), m->sidecar_name, &m->lock, err) && err->code != ENOENT)
 		goto failed;
-	read_manifest(m);
+	/*
+	 * In the other order than they are written in: what an old sidecar says of a new
+	 * manifest is that the file changed, but an old manifest beside a new sidecar is one
+	 * that somebody put back.
+	 */
 	read_sidecar(m);
+	read_manifest(m);
 	return 0;
 failed:
 	marks_close(m);

@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "safe_open.h"
+#include "same_time.h"
 
 /* No link is followed at all. */
 #define RESOLVE_EXTENT (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
@@ -456,4 +458,31 @@ int safe_open_folder(const struct open_policy *policy, const char *name, int *fd
 		return 0;
 	close(*fd);
 	return error_errno(err, ENOMEM, "cannot find the folder of %s", name);
+}
+
+int safe_flock(int *fd)
+{
+	int writable;
+
+	if (flock(*fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno != EBADF)
+		return -1;
+	writable = safe_reopen(*fd, O_RDWR);
+	if (writable < 0 && errno == EROFS)
+		return flock(*fd, LOCK_SH | LOCK_NB);
+	if (writable < 0)
+		return -1;
+	close(*fd);
+	*fd = writable;
+	return flock(*fd, LOCK_EX | LOCK_NB);
+}
+
+bool safe_is_current(int dirfd, const char *name, const struct stat *st)
+{
+	struct stat now;
+
+	return fstatat(dirfd, name, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_dev == st->st_dev &&
+	       now.st_ino == st->st_ino && now.st_size == st->st_size &&
+	       same_time(&now.st_mtim, &st->st_mtim);
 }

@@ -3,6 +3,7 @@
 #ifndef SVMDK_SAFE_OPEN_H
 #define SVMDK_SAFE_OPEN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/stat.h>
 #include "message.h"
@@ -144,5 +145,25 @@ int safe_reopen(int fd, int flags);
  * or -1 with errno set; for what is no regular file that is EBADF.
  */
 int safe_open_regular(int dirfd, const char *name, int flags, struct stat *st);
+
+/**
+ * safe_flock() - take the lock on a file for oneself, without waiting
+ * @fd: the file, open for reading; another one of it on NFS, which locks for writing
+ *	only what is open for writing. Where nothing can be written at all a lock that
+ *	keeps others from writing is enough.
+ *
+ * Returns 0, or -1 with errno: EWOULDBLOCK when somebody has it.
+ */
+int safe_flock(int *fd);
+
+/**
+ * safe_is_current() - does a name still lead to a file, and is that as it was?
+ * @dirfd: the folder
+ * @name: in it
+ * @st: status of the file when it was opened
+ *
+ * For whoever has a lock on it by now: it may have been replaced before.
+ */
+bool safe_is_current(int dirfd, const char *name, const struct stat *st);
 
 #endif /* SVMDK_SAFE_OPEN_H */

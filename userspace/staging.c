@@ -456,10 +456,13 @@ static int lock_copy(struct staging *s, struct svmdk_error *err)
 		return refuse(s, err, EINVAL, s->last, "not a regular file, so it is not replaced");
 	if (s->lock < 0)
 		return fail(s, err, s->last, "cannot open it");
-	if (flock(s->lock, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
+	if (safe_flock(&s->lock) && errno == EWOULDBLOCK)
 		return refuse(
 			s, err, EWOULDBLOCK, s->last,
 			"the copy is in use: it is attached (see svmdk list), or another svmdk command is at work on it");
+	if (!safe_is_current(s->dirfd, s->last, &st))
+		return refuse(s, err, ESTALE, s->last,
+			      "the descriptor was changed meanwhile; try again");
 	return 0;
 }
 
