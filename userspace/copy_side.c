@@ -138,6 +138,21 @@ static bool is_in_copy(const struct copy_set *set, const char *name, const struc
 	       same_time(&st.st_mtim, &own->st_mtim);
 }
 
+/* Of what is in memory anyway, its bytes decide: a copy may have been cut, and its time kept. */
+static bool is_copied(const struct copy_set *set, const char *name, const struct side_file *file)
+{
+	struct side_file copy;
+	struct svmdk_error err;
+	bool same;
+
+	if (!is_in_copy(set, name, &file->st) ||
+	    side_file_read(&copy, set->staging->dirfd, name, &err))
+		return false;
+	same = copy.length == file->length && memcmp(copy.bytes, file->bytes, copy.length) == 0;
+	side_file_free(&copy);
+	return same;
+}
+
 /*
  * A sidecar has its own inode in it, and a copy is told by having another: so
  * it is written to a file, which is read and exists still when the copy is made.
@@ -172,12 +187,12 @@ static int stage_side_files(const struct copy_side *side, const struct copy_set 
 	    stage_sidecar(side, set, sidecar, err))
 		return -1;
 	file = &side->manifest;
-	if (file->bytes && !is_in_copy(set, manifest, &file->st) &&
+	if (file->bytes && !is_copied(set, manifest, file) &&
 	    stage(set, 1, manifest, file->bytes, file->length, &file->st, err))
 		return -1;
 	/* Always, when there is anything: it is what comes last. */
 	file = &side->descriptor;
-	if (!set->staging->any && is_in_copy(set, descriptor, &file->st))
+	if (!set->staging->any && is_copied(set, descriptor, file))
 		return 0;
 	return stage(set, 0, descriptor, file->bytes, file->length, &file->st, err);
 }

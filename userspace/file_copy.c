@@ -61,19 +61,19 @@ static int write_chunk(struct file_copier *c, int to, uint64_t at, size_t length
  * Writes go out soon, and steadily, so that the fsync() at the end is short;
  * what was copied is of no use in memory, and a disk mapped to these pages would
  * have to throw them away at its next write.
+ *
+ * Whoever waits is told of a write that failed, and nobody after him: not fsync().
  */
-static void let_go(int from, int to, uint64_t at)
+static int let_go(int from, int to, uint64_t at, struct svmdk_error *err)
 {
 	if (at % WINDOW)
-		return;
-	sync_file_range(to, at - WINDOW, WINDOW, SYNC_FILE_RANGE_WRITE);
+		return 0;
 	posix_fadvise(from, at - WINDOW, WINDOW, POSIX_FADV_DONTNEED);
-	if (at < 2 * WINDOW)
-		return;
-	sync_file_range(to, at - 2 * WINDOW, WINDOW,
-			SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
-				SYNC_FILE_RANGE_WAIT_AFTER);
-	posix_fadvise(to, at - 2 * WINDOW, WINDOW, POSIX_FADV_DONTNEED);
+	if (write_out(to, at - WINDOW, WINDOW, at < 2 * WINDOW ? 0 : WINDOW))
+		return error_errno(err, errno, "cannot write its copy");
+	if (at >= 2 * WINDOW)
+		posix_fadvise(to, at - 2 * WINDOW, WINDOW, POSIX_FADV_DONTNEED);
+	return 0;
 }
 
 static int copy_data(struct file_copier *c, int from, int to, uint64_t at, uint64_t end,
@@ -93,7 +93,8 @@ static int copy_data(struct file_copier *c, int from, int to, uint64_t at, uint6
 		if (got <= 0 || write_chunk(c, to, at, got, err))
 			return -1;
 		at += got;
-		let_go(from, to, at);
+		if (let_go(from, to, at, err))
+			return -1;
 		advance(c, got);
 	}
 	return 0;

@@ -383,6 +383,29 @@ static int move_all(struct staging *s, struct svmdk_error *err)
 	return 0;
 }
 
+static bool nothing_wanted(const char *name, const struct stat *st, void *arg)
+{
+	(void)name;
+	(void)st;
+	(void)arg;
+	return false;
+}
+
+/*
+ * Whatever was kept may be what could not be written: the next call would take it for
+ * complete, and is not told again.
+ */
+static int fail_sync(struct staging *s, struct svmdk_error *err)
+{
+	struct svmdk_error other;
+
+	fail(s, err, s->name, "cannot write it to disk; what was copied is removed again");
+	s->any = false;
+	if (staging_purge(s, nothing_wanted, NULL, &other))
+		error_add(err, "; remove that folder");
+	return -1;
+}
+
 int staging_commit(struct staging *s, struct svmdk_error *err)
 {
 	char failed[PATH_MAX] = "";
@@ -398,7 +421,7 @@ int staging_commit(struct staging *s, struct svmdk_error *err)
 		return fail(s, err, failed, "cannot be replaced");
 	/* Times and names too, of all of them. */
 	if (syncfs(s->fd))
-		return fail(s, err, s->name, "cannot write it to disk");
+		return fail_sync(s, err);
 	mark = openat(s->fd, COMPLETE, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (mark < 0 || sync_fd(s->fd)) {
 		fail(s, err, s->name, "cannot write it to disk");

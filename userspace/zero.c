@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "interrupt.h"
+#include "write_all.h"
 #include "zero.h"
 
 #define CHUNK (UINT64_C(1) << 20)
@@ -54,16 +55,6 @@ static uint64_t next_length(uint64_t begin, uint64_t end)
 	return length >= ALIGNMENT ? length - length % ALIGNMENT : length;
 }
 
-/* Waits for the chunk before the last, so that memory does not fill up. */
-static void limit_dirty(int fd, uint64_t at)
-{
-	sync_file_range(fd, at, CHUNK, SYNC_FILE_RANGE_WRITE);
-	if (at >= CHUNK)
-		sync_file_range(fd, at - CHUNK, CHUNK,
-				SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
-					SYNC_FILE_RANGE_WAIT_AFTER);
-}
-
 int zero_range(struct zeroer *z, int fd, uint64_t begin, uint64_t length, struct svmdk_error *err)
 {
 	uint64_t at = begin, end = begin + length, want;
@@ -87,8 +78,11 @@ int zero_range(struct zeroer *z, int fd, uint64_t begin, uint64_t length, struct
 		}
 		if (done < 0)
 			break;
-		if (!is_direct)
-			limit_dirty(fd, at);
+		/* Waits for the chunk before the last, so that memory does not fill up. */
+		if (!is_direct && write_out(fd, at, CHUNK, at < CHUNK ? 0 : CHUNK)) {
+			done = -1;
+			break;
+		}
 		at += done;
 		z->done += done;
 		progress_show(z->progress, z->done);

@@ -96,3 +96,45 @@ copied_whole() {
 	copied_whole
 	equal "" "$(find "$copy" -name ".*svmdk*")"
 }
+
+# to_disk ERROR-BEGIN ERROR-END: what is copied to lies on a disk with that hole, in sectors
+to_disk() {
+	local sectors
+	sectors=$(blockdev --getsz /job/disks/spare)
+	dmsetup create svmdktestcopy <<-EOF
+		0 $1 linear /job/disks/spare 0
+		$1 $(($2 - $1)) ${3-error}
+		$2 $((sectors - $2)) linear /job/disks/spare $2
+	EOF
+	mount /dev/mapper/svmdktestcopy $small
+}
+
+# The writes fail long after they were made; whoever is told has to tell it, for nobody
+# else will be.
+@test "a copy that could not be written is no copy, however often it is tried" {
+	local copy=$small begin=$((64 << 11)) end=$((512 << 11))
+	svmdk create "$BACKING/c.vmdk" 128M -e 128M
+	random_bytes 128M >"$BACKING/c-f001.vmdk"
+	mkfs.ext4 -q -F -E lazy_itable_init=0,nodiscard -J size=4 /job/disks/spare 1G
+	to_disk $begin $end
+	refused 'cannot write' copy_it
+	refused 'cannot write' copy_it
+	[ ! -e $small/c.vmdk ]
+	umount $small
+	dmsetup remove --retry svmdktestcopy
+	to_disk $begin $end "linear /job/disks/spare $begin"
+	copied_whole
+}
+
+@test "a descriptor or a manifest that was cut short is copied again, whatever its time" {
+	local file
+	make_container "$BACKING/c.vmdk" 2048
+	svmdk manifest "$BACKING/c.vmdk"
+	copy_it
+	for file in c.vmdk c.vmdk.sha256; do
+		truncate -s 40 "$copy/$file"
+		touch -r "$BACKING/$file" "$copy/$file"
+		copy_it
+		cmp "$BACKING/$file" "$copy/$file"
+	done
+}
