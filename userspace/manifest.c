@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 // Copyright (C) 2026 the svmdk authors
 #include <errno.h>
+#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "container.h"
@@ -208,6 +210,25 @@ static int write_manifest(const struct marks *m, struct svmdk_error *err)
 }
 
 /*
+ * Before the manifest is new: what is listed and not in it is listed again, but what is in
+ * it and not listed would never be.
+ */
+static int print_queue(const struct hashing *h, char end, struct svmdk_error *err)
+{
+	size_t i;
+
+	for (i = 0; i < h->nr; i++)
+		member_print(h->m.members.list[h->queue[i]].name, end);
+	member_print(h->m.manifest_name, end);
+	member_print(h->m.sidecar_name, end);
+	if (fflush(stdout) || ferror(stdout) ||
+	    (fsync(STDOUT_FILENO) && errno != EINVAL && errno != EROFS && errno != ENOTSUP))
+		return error_errno(err, errno,
+				   "cannot print what changed; the manifest is as it was");
+	return 0;
+}
+
+/*
  * The manifest first: the sidecar has the hashes too, and where they differ the
  * file counts as changed. So neither is ever believed without the other.
  */
@@ -246,17 +267,17 @@ static int begin(struct hashing *h, struct container *c, struct svmdk_error *err
 	return marks_unended(&h->m) ? marks_recover(&h->m, err) : 0;
 }
 
-static int make_manifest(struct container *c)
+static int make_manifest(struct container *c, bool list, char end)
 {
 	struct hashing h = { 0 };
 	struct svmdk_error err;
 	int ret;
 
 	ret = begin(&h, c, &err) || fill_queue(&h, &err) || hash_queue(&h, &err) ||
-	      write_both(&h, &err);
+	      (list && print_queue(&h, end, &err)) || write_both(&h, &err);
 	if (ret)
 		error_print(&err);
-	else
+	else if (!list)
 		printf("%s: %zu files, %zu hashed\n", h.m.manifest_name, h.m.members.nr, h.nr);
 	free(h.queue);
 	free(h.before);
@@ -264,30 +285,92 @@ static int make_manifest(struct container *c)
 	return ret || h.damaged || h.moved ? EXIT_FAILED : EXIT_OK;
 }
 
-static int run(int argc, char **argv)
+/**
+ * struct manifest_args - what the user wants
+ * @container: of which container
+ * @list: print what was hashed
+ * @end: what follows each name
+ */
+struct manifest_args {
+	struct container_args container;
+	bool list;
+	char end;
+};
+
+static int read_args(int argc, char **argv, struct manifest_args *args)
 {
-	struct container_args args;
-	int status = command_container_args(&cmd_manifest, argc, argv, &args);
+	static const struct option options[] = {
+		{ "allow-outside", required_argument, NULL, 'a' },
+		{ "changed", no_argument, NULL, 'c' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "null", no_argument, NULL, '0' },
+		{ 0 },
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "c0h", options, NULL)) != -1) {
+		switch (option) {
+		case '0':
+			args->end = '\0';
+			break;
+		case 'a':
+			args->container.allow[args->container.nr_allow++] = optarg;
+			break;
+		case 'c':
+			args->list = true;
+			break;
+		case 'h':
+			return command_help(&cmd_manifest);
+		default:
+			return command_usage(&cmd_manifest, NULL);
+		}
+	}
+	if (argc - optind != 1)
+		return command_usage(&cmd_manifest, "it takes one FILE");
+	if (!args->end && !args->list)
+		return command_usage(&cmd_manifest, "-0 is of the names that --changed prints");
+	args->container.file = argv[optind];
+	return EXIT_OK;
+}
+
+static int manifest(const struct manifest_args *args)
+{
 	struct svmdk_error err;
 	struct container c;
+	int status;
 
-	if (!args.file)
-		return status;
 	interrupt_catch();
-	if (container_open(&c, args.file, args.allow, args.nr_allow, &err)) {
+	if (container_open(&c, args->container.file, args->container.allow,
+			   args->container.nr_allow, &err)) {
 		error_print(&err);
-		status = EXIT_FAILED;
-	} else {
-		status = make_manifest(&c);
-		container_close(&c);
+		return EXIT_FAILED;
 	}
-	free(args.allow);
+	status = make_manifest(&c, args->list, args->end);
+	container_close(&c);
+	return status;
+}
+
+static int run(int argc, char **argv)
+{
+	struct manifest_args args = { .end = '\n' };
+	int status;
+
+	/* No more folders than arguments. */
+	args.container.allow = calloc(argc, sizeof(*args.container.allow));
+	if (!args.container.allow) {
+		message_error(NULL, 0, "out of memory");
+		return EXIT_FAILED;
+	}
+	status = read_args(argc, argv, &args);
+	if (args.container.file)
+		status = manifest(&args);
+	free(args.container.allow);
 	return status;
 }
 
 const struct command cmd_manifest = {
 	.name = "manifest",
-	.args = "FILE [--allow-outside DIR]...",
+	.args = "FILE [--changed [-0]] [--allow-outside DIR]...",
 	.summary = "Write down the hash of each extent, as sha256sum does",
 	.help = "FILE is the descriptor; it may be attached. FILE.sha256 gets a line for each\n"
 		"extent and one for the descriptor, which `sha256sum -c' reads; FILE.svmdk, the\n"
@@ -296,6 +379,13 @@ const struct command cmd_manifest = {
 		"changed.\n"
 		"\n"
 		"Options:\n"
+		"  -c, --changed            print the names of the files that were hashed, one a\n"
+		"                           line, and of the manifest and the sidecar: what is to\n"
+		"                           be sent, nothing twice and nothing never:\n"
+		"                             svmdk manifest --changed -0 FILE >>LIST &&\n"
+		"                             rsync -aI --from0 --files-from=LIST . HOST:DIR &&\n"
+		"                             rm LIST\n"
+		"  -0, --null               end each name with a NUL, not a newline\n"
 		"      --allow-outside DIR  extents may be in DIR and below, too; may be given\n"
 		"                           several times\n"
 		"  -h, --help               show this\n",

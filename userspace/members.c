@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -156,6 +157,11 @@ int members_open(const struct members *m, size_t i, struct extent_file *file,
 		return -1;
 	file->size = file->st.st_size;
 	return 0;
+}
+
+void member_print(const char *name, char end)
+{
+	printf("%s%s%c", *name == '#' || *name == ';' ? "./" : "", name, end);
 }
 
 void members_free(struct members *m)

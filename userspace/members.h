@@ -84,6 +84,16 @@ int members_open(const struct members *m, size_t i, struct extent_file *file,
 		 struct svmdk_error *err);
 
 /**
+ * member_print() - print a name for a program that takes a list of files
+ * @name: of a file, as the descriptor has it, or of one beside the descriptor
+ * @end: what follows it
+ *
+ * To stdout. rsync takes what begins with # or ; for a comment, with --from0 too
+ * (its flist.c), and rclone does so with #: those get "./" before them.
+ */
+void member_print(const char *name, char end);
+
+/**
  * members_free() - free what members_find() made
  * @m: all zero afterwards. One that is all zero is fine.
  */

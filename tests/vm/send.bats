@@ -98,7 +98,8 @@ serve_rsync() {
 
 # As documented, whole files; $sent is what was, and $literal how many bytes.
 rsync_changed() {
-	svmdk changed -0 "$1" | rsync -aW --from0 --files-from=- --stats --out-format='> %n' \
+	svmdk changed -0 "$1" >"$BATS_TEST_TMPDIR/list"
+	rsync -aIW --from0 --files-from="$BATS_TEST_TMPDIR/list" --stats --out-format='> %n' \
 		. rsync://127.0.0.1:8730/containers/ >"$BATS_TEST_TMPDIR/stats"
 	cat "$BATS_TEST_TMPDIR/stats"
 	sent=$(sed -n 's/^> //p' "$BATS_TEST_TMPDIR/stats" | grep -v '/$' | LC_ALL=C sort)
@@ -249,4 +250,66 @@ count_changed() {
 	umount "$ABOVE"
 	svmdk detach "$dev"
 	svmdk verify "$BACKING/c.vmdk"
+}
+
+# send_listed DIR: as documented; $list goes when all in it has arrived
+send_listed() {
+	rsync -aI --from0 --files-from="$list" . "$1" && rm "$list"
+}
+
+# is_copy DIR: all that there is
+is_copy() {
+	local file
+	for file in c.vmdk c.vmdk.sha256 c.vmdk.svmdk c-f*.vmdk; do
+		cmp "$file" "$1/$file"
+	done
+	svmdk verify "$1/c.vmdk"
+}
+
+@test "what is written while it is hashed or sent, and what did not arrive, is in the next list" {
+	local list=$BATS_TEST_TMPDIR/list
+	mkdir "$remote/to"
+	svmdk manifest --changed -0 c.vmdk >>"$list"
+	equal 19 "$(tr '\0' '\n' <"$list" | wc -l)"
+	write_disk "$dev" 0 4096
+	send_listed "$remote/to"
+	# It fails; and meanwhile more is written, in the second of what goes then.
+	svmdk manifest --changed -0 c.vmdk >>"$list"
+	refused 'rsync' send_listed "$remote/no/folder"
+	write_disk "$dev" $((40 << 20)) 4096
+	svmdk manifest --changed -0 c.vmdk >>"$list"
+	equal "c-f001.vmdk c-f006.vmdk" "$(tr '\0' '\n' <"$list" | grep -e -f0 | sort -u | xargs)"
+	send_listed "$remote/to"
+	for _ in {1..5}; do
+		write_disk "$dev" $((56 << 20)) 4096
+		svmdk manifest --changed -0 c.vmdk >>"$list"
+		send_listed "$remote/to"
+	done
+	# A list that cannot be written is no list, and the manifest stays.
+	write_disk "$dev" $((64 << 20)) 4096
+	svmdk detach c.vmdk
+	refused 'cannot print what changed; the manifest is as it was: No space left' \
+		eval 'svmdk manifest --changed c.vmdk >/dev/full'
+	svmdk manifest --changed -0 c.vmdk >>"$list"
+	equal "c-f009.vmdk c.vmdk c.vmdk.sha256 c.vmdk.svmdk" "$(tr '\0' ' ' <"$list" | xargs)"
+	send_listed "$remote/to"
+	is_copy "$remote/to"
+}
+
+@test "names that are comments to rsync are sent, and those that it cannot send by a list are said" {
+	local name
+	svmdk detach c.vmdk
+	for name in '#1' ';2' '-3' '* 4'; do
+		svmdk create "./$name.vmdk" 128K -e 64K
+		svmdk changed -0 "./$name.vmdk" >"$BATS_TEST_TMPDIR/list"
+		rsync -aI --from0 --files-from="$BATS_TEST_TMPDIR/list" . "$remote"
+		cmp "./$name.vmdk" "$remote/$name.vmdk"
+		cmp "./$name-f002.vmdk" "$remote/$name-f002.vmdk"
+	done
+	mkdir "$ABOVE/away"
+	mv c-f002.vmdk "$ABOVE/away"
+	sed -i "s,c-f002.vmdk,$ABOVE/away/&," c.vmdk
+	refused "c.vmdk: $ABOVE/away/c-f002.vmdk is not in the container's folder" \
+		svmdk changed --allow-outside "$ABOVE/away" c.vmdk
+	rm -r "$ABOVE/away"
 }

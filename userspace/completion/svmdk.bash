@@ -100,7 +100,8 @@ _svmdk()
 	case $command in
 	create) options='--extent-size --preallocate' ;;
 	info) options='--json' ;;
-	check | allocate | manifest) options='--allow-outside' ;;
+	check | allocate) options='--allow-outside' ;;
+	manifest) options='--changed --null --allow-outside' ;;
 	verify) options='--json --allow-outside' ;;
 	changed) options='--null --allow-outside' ;;
 	repair) options='--from --modified --allow-outside' ;;
