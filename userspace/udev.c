@@ -187,8 +187,13 @@ static int wait_for(struct udev_wait *w, const char *action)
 			result = -1;
 			break;
 		}
-		if (poll(&fd, 1, left) < 0)
+		if (poll(&fd, 1, left) < 0) {
+			/* The disk is there, or gone, whatever the user wants by now. */
+			if (errno == EINTR)
+				continue;
+			result = -1;
 			break;
+		}
 		receive(w, action);
 	}
 	udev_wait_cancel(w);

@@ -247,7 +247,8 @@ disconnect_nbd() {
 #   polled    the same, polled for instead of interrupted
 load() {
 	local json=$1 mode=$6 status=0
-	local -a options=(--name=svmdk --filename="$2" --rw="$3" --bs="$4" --iodepth="$5"
+	# To fio a colon ends a name and begins another one.
+	local -a options=(--name=svmdk --filename="${2//:/\\:}" --rw="$3" --bs="$4" --iodepth="$5"
 		--numjobs="$7" --group_reporting --runtime="$8" --size="$9" --ioengine=libaio
 		--direct=1 --time_based --randrepeat=1 --output-format=json "${@:10}")
 	case $mode in

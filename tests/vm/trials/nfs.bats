@@ -25,6 +25,11 @@ make_server() {
 	mount /job/disks/spare /mnt/exported
 	modprobe nfsd
 	mountpoint -q /proc/fs/nfsd || mount -t nfsd nfsd /proc/fs/nfsd
+	# A server that does not know who its clients were lets none of them go on after it
+	# was away; newer kernels leave that to a daemon.
+	mkdir -p /run/rpc_pipefs /var/lib/nfs/nfsdcld
+	mountpoint -q /run/rpc_pipefs || mount -t rpc_pipefs rpc_pipefs /run/rpc_pipefs
+	nfsdcld -p /run/rpc_pipefs -s /var/lib/nfs/nfsdcld </dev/null >/dev/null 2>&1 3>&- 4>&- 5>&-
 	echo 10 >/proc/fs/nfsd/nfsv4leasetime
 	echo 10 >/proc/fs/nfsd/nfsv4gracetime
 	exportfs -o rw,sync,no_root_squash,no_subtree_check,fsid=0 127.0.0.1:/mnt/exported
@@ -44,6 +49,7 @@ stop_server() {
 end_server() {
 	! mountpoint -q /proc/fs/nfsd || stop_server
 	pkill -x rpc.mountd || true
+	pkill -x nfsdcld || true
 	exportfs -ua
 	! mountpoint -q /proc/fs/nfsd || umount /proc/fs/nfsd
 	! mountpoint -q /mnt/exported || umount /mnt/exported
@@ -80,6 +86,8 @@ end_server() {
 	fails check "$PART 2"
 	fails write "$PART 2"
 	others_work
+	# What was opened for writing is looked at by udev, which waits for the server, too.
+	PATIENCE=3 eventually udevadm settle
 	goes_away
 	start_server
 	PATIENCE=3 eventually cat "$BAD/c-f002.vmdk" >/dev/null
