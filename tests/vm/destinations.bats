@@ -138,3 +138,16 @@ to_disk() {
 		cmp "$BACKING/$file" "$copy/$file"
 	done
 }
+
+# NFS says so of a file that is open for reading, and has locks all the same.
+@test "a copy that is attached is not replaced, where locks are for what can be written, too" {
+	make_container "$BACKING/c.vmdk" 2048
+	copy_it
+	svmdk attach "$copy/c.vmdk"
+	random_bytes 4096 | dd of="$BACKING/c-f001.vmdk" conv=notrunc status=none
+	fails_with 1 'to/c.vmdk: the copy is in use: it is attached' \
+		strace -qq -f -o /dev/null -P "$copy/c.vmdk" -e trace=flock \
+		-e inject=flock:error=EBADF:when=1 svmdk copy "$BACKING/c.vmdk" "$copy"
+	svmdk detach "$copy/c.vmdk"
+	copy_it
+}

@@ -236,3 +236,27 @@ moments=("fallocate 1" "pwrite64 2" "fsync 1" "renameat 1" "utimensat 3" "fsync 
 	svmdk verify c.vmdk
 	rm -r /tmp/copy
 }
+
+# What it has opened is not the container's any more when it has the lock.
+@test "verify and repair that are overtaken by a grow judge and undo nothing" {
+	local command words tracer trace=$BATS_TEST_TMPDIR/trace status
+	for command in "verify c.vmdk" "repair c.vmdk --from copy"; do
+		read -ra words <<<"$command"
+		status=0
+		strace -qq -o "$trace" -P "$PWD/c.vmdk" -e trace=openat \
+			-e inject=openat:signal=STOP:when=1 svmdk "${words[@]}" \
+			>"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
+		tracer=$!
+		eventually grep -q 'stopped by SIGSTOP' "$trace"
+		svmdk grow c.vmdk +1M
+		cp c.vmdk grown
+		pkill -CONT -P "$tracer"
+		wait "$tracer" || status=$?
+		cat "$BATS_TEST_TMPDIR/said"
+		equal 1 "$status"
+		grep 'c.vmdk: the descriptor was changed meanwhile; try again' "$BATS_TEST_TMPDIR/said"
+		cmp c.vmdk grown
+		svmdk check c.vmdk
+		rm "$trace"
+	done
+}
