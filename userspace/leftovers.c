@@ -39,12 +39,15 @@ struct list {
 	size_t nr_made;
 };
 
-/* One by which it is told whose the list is, the descriptor being the old one or the new. */
+/*
+ * One by which it is told whose the list is. The last, which a descriptor that is on the way
+ * names until all that is made is there.
+ */
 static const char *kept_name(const struct descriptor *d)
 {
-	size_t i;
+	size_t i = d->nr_extents;
 
-	for (i = 0; i < d->nr_extents; i++)
+	while (i--)
 		if (extent_has_file(&d->extents[i]))
 			return d->extents[i].name;
 	return NULL;

@@ -49,9 +49,9 @@
  * is longer than the descriptor says stays out of the list unless the command
  * itself made it longer.
  *
- * A descriptor that names nothing at all of a list is neither the old nor the new one: the
- * container that it was about has another name by now, and the list is not followed, but
- * told of and removed.
+ * A list has the last extent of its container, too. A descriptor that names neither that
+ * nor all that was to be made is neither the old nor the new one: the container that the
+ * list was about has another name by now, and it is not followed, but told of and removed.
  *
  * The list says which inode it is and when that was made. It comes from where
  * the container comes from, so one that travelled with a copy, or that somebody

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -431,24 +432,47 @@ static int clear_file(struct recovery *r, const char *name, bool made, struct sv
 	return ret;
 }
 
-/* Does the descriptor name any file of the list? @text is as for follow(). */
-static bool is_about(const struct recovery *r, const char *text)
+/**
+ * struct named_of_list - what the descriptor names of a list
+ * @kept: the extent by which the old one is known, or one that is on the way
+ * @made: any of what was to be made
+ * @all_made: nothing of that is missing
+ */
+struct named_of_list {
+	bool kept;
+	bool made;
+	bool all_made;
+};
+
+/* Without memory it names nothing, so that nothing is removed. */
+static void note_line(const struct recovery *r, const char *line, struct named_of_list *named)
 {
 	const size_t key = strlen(LEFTOVERS_KEPT);
-	const char *line;
-	bool about = false;
-	char *name;
+	char *name = strndup(line + key, strcspn(line + key, "\n"));
+	const bool is = name && is_named(r, name);
 
-	for (line = text; !about && strcmp(line, LEFTOVERS_END); line = strchr(line, '\n') + 1) {
-		if (strncmp(line, LEFTOVERS_MADE, key) && strncmp(line, LEFTOVERS_USED, key) &&
-		    strncmp(line, LEFTOVERS_KEPT, key))
-			continue;
-		name = strndup(line + key, strcspn(line, "\n") - key);
-		/* Without memory nothing is removed, either. */
-		about = name && is_named(r, name);
-		free(name);
+	free(name);
+	if (strncmp(line, LEFTOVERS_KEPT, key) == 0) {
+		named->kept |= is;
+	} else if (strncmp(line, LEFTOVERS_MADE, key) == 0) {
+		named->made |= is;
+		named->all_made &= is;
 	}
-	return about;
+}
+
+/*
+ * Is it the old descriptor, the new one, or one on the way? Only the new one does not name
+ * the extent that is kept longest, and it names all that was made. @text is as for follow().
+ */
+static bool is_about(const struct recovery *r, const char *text)
+{
+	struct named_of_list named = { .all_made = true };
+	const char *line;
+
+	for (line = text; strcmp(line, LEFTOVERS_END); line = strchr(line, '\n') + 1)
+		if (strchr(line, '\n') - line > (ptrdiff_t)strlen(LEFTOVERS_KEPT))
+			note_line(r, line, &named);
+	return named.kept || (named.made && named.all_made);
 }
 
 /* @text is what comes after the header; its lines are taken apart. */

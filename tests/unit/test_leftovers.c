@@ -262,13 +262,13 @@ static void leaves_what_was_not_made(void **state)
 /* The container was renamed, and another one has its name. */
 static void leaves_what_another_container_has_a_list_of(void **state)
 {
-	static const char *const names[] = { "a", "b", "new" };
+	static const char *const names[] = { "e", "new", "a", "b" };
 	struct world *w = *state;
 	struct svmdk_error err;
 	struct container other;
 	size_t i;
 
-	assert_int_equal(leftovers_begin(&w->c, names, 3, 0, &err), 0);
+	assert_int_equal(leftovers_begin(&w->c, names, 4, 2, &err), 0);
 	scratch_file("new", "n", 100);
 	assert_int_equal(rename("c.vmdk", "old.vmdk"), 0);
 	other_descriptor("c.vmdk", "e");
@@ -278,8 +278,26 @@ static void leaves_what_another_container_has_a_list_of(void **state)
 	assert_int_equal(leftovers_recover(&other, NULL, &err), 0);
 	container_close(&other);
 	assert_false(exists(LIST));
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < 4; i++)
 		assert_true(exists(names[i]));
+}
+
+/* The new descriptor names all that was made, and nothing else. */
+static void follows_the_list_of_a_switch(void **state)
+{
+	static const char *const names[] = { "e", "a", "b", "sub/c" };
+	struct world *w = *state;
+	struct svmdk_error err;
+	struct container now;
+
+	assert_int_equal(leftovers_begin(&w->c, names, 4, 1, &err), 0);
+	other_descriptor("c.vmdk", "e");
+	scratch_file("e", "e", 4096);
+	assert_int_equal(container_open(&now, "c.vmdk", NULL, 0, &err), 0);
+	assert_int_equal(leftovers_recover(&now, NULL, &err), 0);
+	container_close(&now);
+	assert_false(exists("a") || exists("b") || exists("sub/c"));
+	assert_true(exists("e"));
 }
 
 /* Another name for a file that is in use is left alone. */
@@ -444,6 +462,7 @@ int main(void)
 		TEST(removes_what_was_used_up_whoever_names_it),
 		TEST(leaves_what_was_not_made),
 		TEST(leaves_what_another_container_has_a_list_of),
+		TEST(follows_the_list_of_a_switch),
 		TEST(knows_a_hard_link),
 		TEST(removes_nothing_where_an_extent_cannot_be_looked_at),
 		TEST(leaves_what_is_no_file),

@@ -462,7 +462,7 @@ killed_everywhere() {
 		svmdk resplit disk.vmdk -e 1M || true
 	[ -e .disk.vmdk.svmdk-files ]
 	[ ! -e disk-2-f001.vmdk ]
-	fails_with 1 'may make disk-2-f001.vmdk, or have been interrupted when it did \(.disk.vmdk.svmdk-files\); repeat that one first' \
+	fails_with 1 'may make disk-2-f001.vmdk, or have been interrupted when it did \(.disk.vmdk.svmdk-files\); repeat that one, choose' \
 		svmdk create disk-2.vmdk 4M
 	qemu-img create -q -f vmdk -o subformat=twoGbMaxExtentFlat disk-2.vmdk 4M
 	qemu-io -f vmdk -c 'write -P 7 0 4M' disk-2.vmdk
@@ -480,27 +480,38 @@ killed_everywhere() {
 	svmdk check disk.vmdk
 }
 
-@test "a file that another program makes where resplit is about to is not removed" {
-	local tracer trace=$BATS_TEST_TMPDIR/trace status=0
-	enter ext4
-	make_container disk.vmdk 4096 4096
-	keep disk.vmdk
-	strace -qq -o "$trace" -e trace=fsync -e inject=fsync:signal=STOP:when=2 \
+# stopped_at CALL MEANWHILE: resplit, which goes on when that was done; its status
+stopped_at() {
+	local tracer trace=$BATS_TEST_TMPDIR/trace
+	status=0
+	strace -qq -o "$trace" -e trace="${1% *}" -e inject="${1% *}:signal=STOP:when=${1#* }" \
 		svmdk resplit disk.vmdk -e 1M 2>"$BATS_TEST_TMPDIR/said" 3>&- &
 	tracer=$!
 	eventually grep -q 'stopped by SIGSTOP' "$trace"
-	echo precious | tee disk-2-f003.vmdk disk-2-f004.vmdk >/dev/null
+	eval "$2"
 	pkill -CONT -P "$tracer"
 	wait "$tracer" || status=$?
 	cat "$BATS_TEST_TMPDIR/said"
+	rm "$trace"
+}
+
+@test "a file that another program makes where resplit is about to is not removed" {
+	enter ext4
+	make_container disk.vmdk 4096 4096
+	keep disk.vmdk
+	# When it has made the first.
+	stopped_at "fchmod 1" 'echo precious | tee disk-2-f003.vmdk disk-2-f004.vmdk'
 	equal 1 "$status"
 	grep 'extent disk-2-f003.vmdk: cannot create it: File exists; what was made is removed again' \
 		"$BATS_TEST_TMPDIR/said"
-	equal "precious precious" "$(cat disk-2-f003.vmdk disk-2-f004.vmdk | xargs)"
+	equal "precious precious" "$(cat disk-2-f00{3,4}.vmdk | xargs)"
 	equal 'disk-2-f003.vmdk disk-2-f004.vmdk disk-f001.vmdk disk-f002.vmdk disk.vmdk' "$(files)"
-	svmdk resplit disk.vmdk -e 1M
+	# When it has written down what it will make, and chosen that before.
+	stopped_at "fsync 2" 'echo precious | tee disk-3-f002.vmdk'
+	equal 0 "$status"
 	holds disk.vmdk
-	equal "precious precious" "$(cat disk-2-f003.vmdk disk-2-f004.vmdk | xargs)"
+	equal "precious precious precious" "$(cat disk-2-f00{3,4}.vmdk disk-3-f002.vmdk | xargs)"
+	equal 4 "$(find . -name 'disk-4-f*' | wc -l)"
 }
 
 # A container was renamed with a list left, and another one made that has its name.
