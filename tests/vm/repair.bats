@@ -243,8 +243,8 @@ moments=("fallocate 1" "pwrite64 2" "fsync 1" "renameat 1" "utimensat 3" "fsync 
 	for command in "verify c.vmdk" "repair c.vmdk --from copy"; do
 		read -ra words <<<"$command"
 		status=0
-		strace -qq -o "$trace" -P "$PWD/c.vmdk" -e trace=openat \
-			-e inject=openat:signal=STOP:when=1 svmdk "${words[@]}" \
+		strace -qq -o "$trace" -P "$PWD/c.vmdk" -e trace=newfstatat,fstat \
+			-e inject=newfstatat,fstat:signal=STOP:when=1 svmdk "${words[@]}" \
 			>"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
 		tracer=$!
 		eventually grep -q 'stopped by SIGSTOP' "$trace"

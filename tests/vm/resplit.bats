@@ -527,8 +527,9 @@ stopped_at() {
 	mv .c.vmdk.svmdk-files away
 	svmdk create c.vmdk 4M
 	mv away .c.vmdk.svmdk-files
-	fails_with 0 'c.vmdk: .c.vmdk.svmdk-files, which an interrupted command left, is about a container that has another name by now' \
-		svmdk grow c.vmdk 5M
+	svmdk grow c.vmdk 5M 2>"$BATS_TEST_TMPDIR/said"
+	grep 'c.vmdk: warning: .c.vmdk.svmdk-files, which an interrupted command left, is about a container that has another name by now' \
+		"$BATS_TEST_TMPDIR/said"
 	svmdk check old.vmdk
 	[ ! -e .c.vmdk.svmdk-files ]
 }
