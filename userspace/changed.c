@@ -42,7 +42,7 @@ static void end_session(struct listing *l)
 		error_set(&err, EPERM, "only root may ask the driver whether it is attached");
 	message_warn(l->c.path, 0,
 		     "%s; so every extent that can be written is listed, though its modification "
-		     "time may not show that it changed (rsync sends it with -I)",
+		     "time may not show that it changed",
 		     err.text);
 }
 
@@ -63,17 +63,6 @@ static void warn_other_shape(const struct listing *l)
 		message_warn(err.file, err.line, "%s", err.text);
 }
 
-/* Relative to the folder it is not, and of a block device only the node would be sent. */
-static void warn_outside(struct listing *l, const struct member *member)
-{
-	l->status = EXIT_FAILED;
-	message_error(
-		l->c.path, 0,
-		"%s is not in the container's folder, so that rsync and rclone do not send it "
-		"by this list; send it by itself",
-		member->name);
-}
-
 static void print_member(struct listing *l, size_t i)
 {
 	const struct member *member = &l->m.members.list[i];
@@ -83,9 +72,9 @@ static void print_member(struct listing *l, size_t i)
 	if (marks_change(&l->m, i) == CHANGE_NONE)
 		return;
 	if (member->code == 0 || member->code == EXDEV || member->code == ENOTBLK) {
-		member_print(member->name, l->end);
-		if (*member->name == '/')
-			warn_outside(l, member);
+		member_print(stdout, member->name, l->end);
+		if (members_complain_outside(&l->m.members, i))
+			l->status = EXIT_FAILED;
 		return;
 	}
 	/* There is nothing to send: say it, and why, in full. */
@@ -109,9 +98,9 @@ static void print_all(struct listing *l)
 		print_member(l, i);
 	/* Without these the other side could not tell what is expected there. */
 	if (!l->m.manifest_err.code)
-		member_print(l->m.manifest_name, l->end);
+		member_print(stdout, l->m.manifest_name, l->end);
 	if (l->m.has_sidecar)
-		member_print(l->m.sidecar_name, l->end);
+		member_print(stdout, l->m.sidecar_name, l->end);
 }
 
 /* rsync is to see what was just written. */
@@ -214,7 +203,8 @@ const struct command cmd_changed = {
 	.help = "FILE is the descriptor; it may be attached. Names are relative to its folder, one\n"
 		"a line, ready for `rsync --files-from' and `rclone --files-from':\n"
 		"\n"
-		"  svmdk changed -0 FILE >LIST && rsync -aI --from0 --files-from=LIST . HOST:DIR\n"
+		"  svmdk changed -0 FILE >LIST &&\n"
+		"  rsync -a --modify-window=-1 --from0 --files-from=LIST . HOST:DIR\n"
 		"\n"
 		"To send each change once, and update the manifest, see svmdk manifest --changed.\n"
 		"The descriptor is listed when it changed; the manifest and the sidecar always\n"

@@ -14,6 +14,8 @@
 #include "safe_open.h"
 #include "side_file.h"
 
+#define CANNOT_LOOK "cannot look whose its files are"
+
 static bool is_list_name(const char *name)
 {
 	const size_t length = strlen(name), end = strlen(LEFTOVERS_SUFFIX);
@@ -69,23 +71,20 @@ static int look_at(struct claims *c, int dirfd, const char *name, struct svmdk_e
 	int ret = 0;
 
 	if (side_file_read(&file, dirfd, name, err)) {
-		switch (err->code) {
-		case EACCES:
-		case EPERM:
-		case EFBIG:
-		case EINVAL:
-		case ENOENT:
-			return 0;
-		default:
+		if (err->code == ENOMEM)
 			return -1;
-		}
+		/* On a bad disk, say, or another program has it just now. */
+		if (c->kind == CLAIMS_OF_DESCRIPTORS && err->code != EACCES && err->code != EPERM &&
+		    err->code != ENOENT && err->code != EINVAL)
+			return add(c, name, NULL) ? error_errno(err, ENOMEM, CANNOT_LOOK) : 0;
+		return 0;
 	}
 	if (c->kind == CLAIMS_OF_LISTS || strcasestr(file.bytes, "createType")) {
 		ret = add(c, name, file.bytes);
 		if (!ret)
 			file.bytes = NULL;
 		else
-			error_errno(err, ENOMEM, "cannot look whose its files are");
+			error_errno(err, ENOMEM, CANNOT_LOOK);
 	}
 	side_file_free(&file);
 	return ret;
@@ -99,6 +98,9 @@ int claims_read(struct claims *c, int dirfd, enum claims_kind kind, const char *
 	struct dirent *entry;
 
 	*c = (struct claims){ .kind = kind };
+	/* A folder that one may write to and not read; others' lists cannot be read, either. */
+	if (!dir && errno == EACCES && kind == CLAIMS_OF_LISTS)
+		return 0;
 	if (!dir) {
 		error_errno(err, errno, "cannot look what else is in its folder");
 		if (fd >= 0)
@@ -147,14 +149,15 @@ static bool is_listed(const char *text, const char *base)
 	return false;
 }
 
-const char *claims_find(const struct claims *c, const char *base)
+const struct claim *claims_find(const struct claims *c, const char *base)
 {
 	size_t i;
 
 	for (i = 0; i < c->nr; i++)
-		if (c->kind == CLAIMS_OF_LISTS ? is_listed(c->list[i].text, base) :
-						 is_quoted(c->list[i].text, base))
-			return c->list[i].by;
+		if (!c->list[i].text ||
+		    (c->kind == CLAIMS_OF_LISTS ? is_listed(c->list[i].text, base) :
+						  is_quoted(c->list[i].text, base)))
+			return &c->list[i];
 	return NULL;
 }
 

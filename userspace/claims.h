@@ -27,7 +27,8 @@ enum claims_kind {
 /**
  * struct claim - a file that names others
  * @by: its name, in the folder
- * @text: what it says, up to the first NUL
+ * @text: what it says, up to the first NUL; NULL where that cannot be read, so that it may
+ *	name anything
  */
 struct claim {
 	char *by;
@@ -55,8 +56,8 @@ struct claims {
  * @self_st: status of that descriptor; NULL when there is none yet
  * @err: filled on failure, without @err->file
  *
- * Every small file is looked at, for a descriptor may have any name. One that may not
- * be read claims nothing. Returns 0 or -1.
+ * Every small file is looked at, for a descriptor may have any name. One that the user may
+ * not read claims nothing. Returns 0 or -1.
  */
 int claims_read(struct claims *c, int dirfd, enum claims_kind kind, const char *self,
 		const struct stat *self_st, struct svmdk_error *err);
@@ -66,9 +67,10 @@ int claims_read(struct claims *c, int dirfd, enum claims_kind kind, const char *
  * @c: as claims_read() filled it
  * @base: name of the file, without its folder
  *
- * One counts also that names it with a folder before it: it may be the same. Returns the name of whoever claims it, which is @c's; NULL when nobody does.
+ * One counts also that names it with a folder before it: it may be the same. Returns who
+ * claims it; NULL when nobody does.
  */
-const char *claims_find(const struct claims *c, const char *base);
+const struct claim *claims_find(const struct claims *c, const char *base);
 
 /**
  * claims_free() - free what claims_read() made

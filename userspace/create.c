@@ -67,7 +67,7 @@ static int list_extents(struct creation *c, uint64_t nr, struct svmdk_error *err
 /* What an interrupted command on another container was to make, the next one may remove. */
 static int check_claims(const struct creation *c, struct svmdk_error *err)
 {
-	const char *by = NULL;
+	const struct claim *by = NULL;
 	struct claims claims;
 	size_t i;
 
@@ -80,7 +80,7 @@ static int check_claims(const struct creation *c, struct svmdk_error *err)
 			  "a command on another container may make %s, or have been interrupted "
 			  "when it did (%s); repeat that one, choose another name, or remove that "
 			  "list",
-			  c->files.list[i - 1].name, by);
+			  c->files.list[i - 1].name, by->by);
 	claims_free(&claims);
 	return by ? error_at(err, c->files.path, 0) : 0;
 }

@@ -229,6 +229,7 @@ static int list_files(struct grow *g, struct svmdk_error *err)
 {
 	const size_t nr = g->plan.files.nr;
 	const char **names = calloc(nr, sizeof(*names));
+	struct leftovers what;
 	bool good = false;
 	size_t i;
 	int result;
@@ -237,7 +238,8 @@ static int list_files(struct grow *g, struct svmdk_error *err)
 		return error_errno(err, ENOMEM, "cannot grow it");
 	for (i = 0; i < nr; i++)
 		names[i] = g->plan.extents[g->plan.first + i].name;
-	result = leftovers_begin(&g->container, names, nr, nr, err);
+	what = (struct leftovers){ .names = names, .nr = nr, .nr_made = nr };
+	result = leftovers_begin(&g->container, &what, err);
 	free(names);
 	if (result)
 		return -1;

@@ -3,6 +3,7 @@
 /* The list itself; leftovers_recover.c follows it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,22 +27,18 @@ static int fail(struct svmdk_error *err, int code, const char *name, const char 
 }
 
 /**
- * struct list - what a list says
+ * struct list - a list that is written
  * @c: the container
- * @names: of the files
- * @nr: how many
- * @nr_made: how many of these, the first, are made
+ * @what: what it names
  */
 struct list {
 	const struct container *c;
-	const char *const *names;
-	size_t nr;
-	size_t nr_made;
+	const struct leftovers *what;
 };
 
 /*
  * One by which it is told whose the list is. The last, which a descriptor that is on the way
- * names until all that is made is there.
+ * names until little but zeroes is left.
  */
 static const char *kept_name(const struct descriptor *d)
 {
@@ -56,6 +53,7 @@ static const char *kept_name(const struct descriptor *d)
 static int print_list(FILE *to, void *arg)
 {
 	const struct list *list = arg;
+	const struct leftovers *what = list->what;
 	const char *kept = kept_name(&list->c->descriptor);
 	char self[SELF_LEN];
 	size_t i;
@@ -64,11 +62,14 @@ static int print_list(FILE *to, void *arg)
 		return -1;
 	fputs(LEFTOVERS_HEADER, to);
 	fputs(self, to);
+	fprintf(to, LEFTOVERS_SIZE "%" PRIu64 "\n", list->c->descriptor.sectors);
+	if (what->each)
+		fprintf(to, LEFTOVERS_EACH "%" PRIu64 "\n", what->each);
 	if (kept)
 		fprintf(to, LEFTOVERS_KEPT "%s\n", kept);
-	for (i = 0; i < list->nr; i++)
-		fprintf(to, "%s%s\n", i < list->nr_made ? LEFTOVERS_MADE : LEFTOVERS_USED,
-			list->names[i]);
+	for (i = 0; i < what->nr; i++)
+		fprintf(to, "%s%s\n", i < what->nr_made ? LEFTOVERS_MADE : LEFTOVERS_USED,
+			what->names[i]);
 	fputs(LEFTOVERS_END, to);
 	return 0;
 }
@@ -89,13 +90,15 @@ static int write_list(int fd, const struct list *list)
 	return ret;
 }
 
-static int check_names(const char *const *names, size_t nr, struct svmdk_error *err)
+static int check_names(const struct leftovers *what, struct svmdk_error *err)
 {
+	const char *name;
 	size_t i;
 
-	for (i = 0; i < nr; i++) {
-		if (!*names[i] || strchr(names[i], '\n'))
-			return error_set(err, EINVAL, "no name for an extent: %s", names[i]);
+	for (i = 0; i < what->nr; i++) {
+		name = what->names[i];
+		if (!*name || strchr(name, '\n'))
+			return error_set(err, EINVAL, "no name for an extent: %s", name);
 	}
 	return 0;
 }
@@ -123,16 +126,16 @@ static int make_list(const struct list *list, const char *name, struct svmdk_err
 	return ret;
 }
 
-int leftovers_begin(const struct container *c, const char *const *names, size_t nr, size_t nr_made,
+int leftovers_begin(const struct container *c, const struct leftovers *what,
 		    struct svmdk_error *err)
 {
-	const struct list list = { c, names, nr, nr_made };
+	const struct list list = { c, what };
 	char *name = leftovers_name(c);
 	int ret;
 
 	if (!name)
 		return fail(err, ENOMEM, c->path, "cannot write down what will be made");
-	ret = check_names(names, nr, err);
+	ret = check_names(what, err);
 	if (ret)
 		error_at(err, c->path, 0);
 	else
@@ -141,10 +144,10 @@ int leftovers_begin(const struct container *c, const char *const *names, size_t 
 	return ret;
 }
 
-int leftovers_rewrite(const struct container *c, const char *const *names, size_t nr,
-		      size_t nr_made, struct svmdk_error *err)
+int leftovers_rewrite(const struct container *c, const struct leftovers *what,
+		      struct svmdk_error *err)
 {
-	struct list list = { c, names, nr, nr_made };
+	struct list list = { c, what };
 	char *name = leftovers_name(c);
 	int ret;
 

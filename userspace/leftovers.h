@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "container.h"
 #include "message.h"
 
@@ -21,6 +22,10 @@
 #define LEFTOVERS_MADE "made "
 #define LEFTOVERS_USED "file "
 #define LEFTOVERS_KEPT "kept "
+
+/* And of two that have a number: sectors of the disk, and of each extent that is made. */
+#define LEFTOVERS_SIZE "size "
+#define LEFTOVERS_EACH "each "
 
 /*
  * A command that makes, replaces or lengthens extent files may be killed at any
@@ -49,9 +54,10 @@
  * is longer than the descriptor says stays out of the list unless the command
  * itself made it longer.
  *
- * A list has the last extent of its container, too. A descriptor that names neither that
- * nor all that was to be made is neither the old nor the new one: the container that the
- * list was about has another name by now, and it is not followed, but told of and removed.
+ * A list has the last extent file of its container, too. A descriptor that names neither
+ * that nor all that was to be made, and is not on the way from the one to the other, is
+ * another container's, which has the name by now: the list is not followed, but told of and
+ * removed.
  *
  * The list says which inode it is and when that was made. It comes from where
  * the container comes from, so one that travelled with a copy, or that somebody
@@ -71,32 +77,43 @@ struct leftovers_found {
 };
 
 /**
+ * struct leftovers - what a list names
+ * @names: of the files, as the descriptor in force or the new one has them; they may exist
+ *	or not
+ * @nr: how many; may be 0
+ * @nr_made: how many of these, the first, are made or made longer
+ * @each: sectors of each new extent, the last may be shorter, where these take the place
+ *	of all others step by step; or 0
+ */
+struct leftovers {
+	const char *const *names;
+	size_t nr;
+	size_t nr_made;
+	uint64_t each;
+};
+
+/**
  * leftovers_begin() - write the list, to disk
  * @c: the container, locked; leftovers_recover() has run
- * @names: of the files, as the descriptor in force or the new one has them;
- *	they may exist or not
- * @nr: how many; may be 0
- * @nr_made: how many of these, the first, will be made or made longer
+ * @what: what is on it
  * @err: filled on failure, with @err->file
  *
  * Returns 0 or -1: there is no list.
  */
-int leftovers_begin(const struct container *c, const char *const *names, size_t nr, size_t nr_made,
+int leftovers_begin(const struct container *c, const struct leftovers *what,
 		    struct svmdk_error *err);
 
 /**
  * leftovers_rewrite() - have a list name other files, before it is followed
  * @c: the container, locked; leftovers_begin() has run
- * @names: as for leftovers_begin()
- * @nr: how many
- * @nr_made: how many of these, the first, were made or made longer
+ * @what: what is on it now
  * @err: filled on failure, with @err->file
  *
  * For a command that failed, and knows what it has not made: another program may have.
  * Returns 0 or -1: the list is as it was.
  */
-int leftovers_rewrite(const struct container *c, const char *const *names, size_t nr,
-		      size_t nr_made, struct svmdk_error *err);
+int leftovers_rewrite(const struct container *c, const struct leftovers *what,
+		      struct svmdk_error *err);
 
 /**
  * leftovers_end() - remove the list: the work is done

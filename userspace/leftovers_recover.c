@@ -353,7 +353,7 @@ static void forget_claims(struct claims **claims)
 }
 
 /* @by is who has it; NULL where nobody has. From the container's folder, and from its own. */
-static int find_claim(struct recovery *r, int folder, const char *base, const char **by,
+static int find_claim(struct recovery *r, int folder, const char *base, const struct claim **by,
 		      struct svmdk_error *err)
 {
 	struct stat st, here;
@@ -378,7 +378,7 @@ static int find_claim(struct recovery *r, int folder, const char *base, const ch
 static int is_nobodys(struct recovery *r, const char *name, int folder, const char *base, bool made,
 		      bool *remove, struct svmdk_error *err)
 {
-	const char *by = NULL;
+	const struct claim *by = NULL;
 
 	*remove = false;
 	/*
@@ -391,9 +391,9 @@ static int is_nobodys(struct recovery *r, const char *name, int folder, const ch
 		return -1;
 	if (by)
 		message_warn(r->c->path, 0,
-			     "%s, which an interrupted command was to make, is named by %s too, so "
-			     "it stays",
-			     name, by);
+			     "%s, which an interrupted command was to make, %s %s%s, so it stays",
+			     name, by->text ? "is named by" : "may be named by", by->by,
+			     by->text ? " too" : ", which cannot be read");
 	*remove = !by;
 	return 0;
 }
@@ -433,46 +433,101 @@ static int clear_file(struct recovery *r, const char *name, bool made, struct sv
 }
 
 /**
- * struct named_of_list - what the descriptor names of a list
- * @kept: the extent by which the old one is known, or one that is on the way
- * @made: any of what was to be made
- * @all_made: nothing of that is missing
+ * struct told - what a list says of the container that it is about
+ * @size: sectors of the disk; 0 in a list that does not say
+ * @each: see struct leftovers
+ * @kept: the descriptor names the extent that is on the list for that
+ * @made: it names any of what was to be made
+ * @all_made: and nothing of that is missing
  */
-struct named_of_list {
+struct told {
+	uint64_t size;
+	uint64_t each;
 	bool kept;
 	bool made;
 	bool all_made;
 };
 
-/* Without memory it names nothing, so that nothing is removed. */
-static void note_line(const struct recovery *r, const char *line, struct named_of_list *named)
+/* What comes behind the key, where the line has it. */
+static const char *value_of(const char *line, const char *key)
 {
-	const size_t key = strlen(LEFTOVERS_KEPT);
-	char *name = strndup(line + key, strcspn(line + key, "\n"));
+	return strncmp(line, key, strlen(key)) ? NULL : line + strlen(key);
+}
+
+/* Without memory it names nothing, so that nothing is removed. */
+static bool names_line(const struct recovery *r, const char *value)
+{
+	char *name = strndup(value, strcspn(value, "\n"));
 	const bool is = name && is_named(r, name);
 
 	free(name);
-	if (strncmp(line, LEFTOVERS_KEPT, key) == 0) {
-		named->kept |= is;
-	} else if (strncmp(line, LEFTOVERS_MADE, key) == 0) {
-		named->made |= is;
-		named->all_made &= is;
+	return is;
+}
+
+static void read_line(const struct recovery *r, const char *line, struct told *told)
+{
+	const char *value;
+	bool is;
+
+	if ((value = value_of(line, LEFTOVERS_SIZE))) {
+		told->size = strtoull(value, NULL, 10);
+	} else if ((value = value_of(line, LEFTOVERS_EACH))) {
+		told->each = strtoull(value, NULL, 10);
+	} else if ((value = value_of(line, LEFTOVERS_KEPT))) {
+		told->kept |= names_line(r, value);
+	} else if ((value = value_of(line, LEFTOVERS_MADE))) {
+		is = names_line(r, value);
+		told->made |= is;
+		told->all_made &= is;
 	}
 }
 
-/*
- * Is it the old descriptor, the new one, or one on the way? Only the new one does not name
- * the extent that is kept longest, and it names all that was made. @text is as for follow().
- */
+static bool has_line(const char *text, const char *key, const char *name)
+{
+	const size_t key_length = strlen(key), length = strlen(name);
+	const char *line;
+
+	for (line = text; *line; line = strchr(line, '\n') + 1)
+		if (strncmp(line, key, key_length) == 0 &&
+		    strncmp(line + key_length, name, length) == 0 &&
+		    line[key_length + length] == '\n')
+			return true;
+	return false;
+}
+
+/* On the way: no file that is not on the list, and the new ones no longer than they will be. */
+static bool is_between(const struct descriptor *d, const struct told *told, const char *text)
+{
+	const struct extent *e;
+	size_t i;
+
+	for (i = 0; i < d->nr_extents; i++) {
+		e = &d->extents[i];
+		if (!extent_has_file(e))
+			continue;
+		if (has_line(text, LEFTOVERS_MADE, e->name)) {
+			if (e->sectors > told->each)
+				return false;
+		} else if (!has_line(text, LEFTOVERS_USED, e->name)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Is it the old descriptor, the new one, or one on the way? @text is as for follow(). */
 static bool is_about(const struct recovery *r, const char *text)
 {
-	struct named_of_list named = { .all_made = true };
+	const struct descriptor *d = &r->c->descriptor;
+	struct told told = { .all_made = true };
 	const char *line;
 
 	for (line = text; strcmp(line, LEFTOVERS_END); line = strchr(line, '\n') + 1)
-		if (strchr(line, '\n') - line > (ptrdiff_t)strlen(LEFTOVERS_KEPT))
-			note_line(r, line, &named);
-	return named.kept || (named.made && named.all_made);
+		read_line(r, line, &told);
+	/* One of a version that did not say is followed. */
+	if (!told.size || told.kept || (told.made && told.all_made))
+		return true;
+	return d->sectors == told.size && is_between(d, &told, text);
 }
 
 /* @text is what comes after the header; its lines are taken apart. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -21,9 +22,10 @@
  * @m: what is known of the container's files; holds the lock
  * @queue: numbers of the files to hash
  * @nr: how many
- * @before: of each of these, what was known of it
+ * @before: of each of these, what was known of it; CHANGE_NONE when it is damaged
  * @damaged: files that have other bytes though nothing wrote them
  * @moved: files that another program wrote while they were read
+ * @outside: some were listed that cannot be sent by a list
  * @err: filled when it cannot go on
  */
 struct hashing {
@@ -33,6 +35,7 @@ struct hashing {
 	enum change *before;
 	size_t damaged;
 	size_t moved;
+	bool outside;
 	struct svmdk_error *err;
 };
 
@@ -88,6 +91,7 @@ static int take_hash(void *arg, size_t i, const struct hash_result *r)
 			      "to have it accepted",
 			      member->name);
 		h->damaged++;
+		h->before[i] = CHANGE_NONE;
 		return 0;
 	}
 	if (r->moved && !h->m.live) {
@@ -209,23 +213,71 @@ static int write_manifest(const struct marks *m, struct svmdk_error *err)
 	return ret;
 }
 
+/* What is damaged is not to take the place of a good copy. */
+static void compose_list(struct hashing *h, FILE *to, char end)
+{
+	size_t i;
+
+	for (i = 0; i < h->nr; i++) {
+		if (h->before[i] == CHANGE_NONE)
+			continue;
+		member_print(to, h->m.members.list[h->queue[i]].name, end);
+		h->outside |= members_complain_outside(&h->m.members, h->queue[i]);
+	}
+	member_print(to, h->m.manifest_name, end);
+	member_print(to, h->m.sidecar_name, end);
+}
+
+/* All of it or nothing of it, where that can be: it may be added to a file. */
+static int print_list(const char *text, size_t length)
+{
+	struct stat st;
+	bool file = fstat(STDOUT_FILENO, &st) == 0 && S_ISREG(st.st_mode);
+	ssize_t done;
+	int saved;
+
+	while (length) {
+		done = write(STDOUT_FILENO, text, length);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			break;
+		text += done;
+		length -= done;
+	}
+	if (!length && (!file || fsync(STDOUT_FILENO) == 0))
+		return 0;
+	saved = errno;
+	if (file && ftruncate(STDOUT_FILENO, st.st_size))
+		message_warn(NULL, 0, "what was printed is not whole, and should not be used");
+	errno = saved;
+	return -1;
+}
+
 /*
  * Before the manifest is new: what is listed and not in it is listed again, but what is in
  * it and not listed would never be.
  */
-static int print_queue(const struct hashing *h, char end, struct svmdk_error *err)
+static int list_hashed(struct hashing *h, char end, struct svmdk_error *err)
 {
-	size_t i;
+	char *text = NULL;
+	size_t length = 0;
+	FILE *to = open_memstream(&text, &length);
+	bool failed = !to;
+	int ret = 0;
 
-	for (i = 0; i < h->nr; i++)
-		member_print(h->m.members.list[h->queue[i]].name, end);
-	member_print(h->m.manifest_name, end);
-	member_print(h->m.sidecar_name, end);
-	if (fflush(stdout) || ferror(stdout) ||
-	    (fsync(STDOUT_FILENO) && errno != EINVAL && errno != EROFS && errno != ENOTSUP))
-		return error_errno(err, errno,
-				   "cannot print what changed; the manifest is as it was");
-	return 0;
+	if (to) {
+		compose_list(h, to, end);
+		failed = ferror(to);
+		failed |= fclose(to) != 0;
+	}
+	if (failed)
+		ret = error_errno(err, ENOMEM, "cannot list what changed");
+	else if (print_list(text, length))
+		ret = error_errno(err, errno,
+				  "cannot print what changed; the manifest is as it was");
+	free(text);
+	return ret;
 }
 
 /*
@@ -274,7 +326,7 @@ static int make_manifest(struct container *c, bool list, char end)
 	int ret;
 
 	ret = begin(&h, c, &err) || fill_queue(&h, &err) || hash_queue(&h, &err) ||
-	      (list && print_queue(&h, end, &err)) || write_both(&h, &err);
+	      (list && list_hashed(&h, end, &err)) || write_both(&h, &err);
 	if (ret)
 		error_print(&err);
 	else if (!list)
@@ -282,7 +334,7 @@ static int make_manifest(struct container *c, bool list, char end)
 	free(h.queue);
 	free(h.before);
 	marks_close(&h.m);
-	return ret || h.damaged || h.moved ? EXIT_FAILED : EXIT_OK;
+	return ret || h.damaged || h.moved || h.outside ? EXIT_FAILED : EXIT_OK;
 }
 
 /**

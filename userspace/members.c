@@ -159,9 +159,45 @@ int members_open(const struct members *m, size_t i, struct extent_file *file,
 	return 0;
 }
 
-void member_print(const char *name, char end)
+void member_print(FILE *to, const char *name, char end)
 {
-	printf("%s%s%c", *name == '#' || *name == ';' ? "./" : "", name, end);
+	const bool comment = !end && (*name == '#' || *name == ';');
+
+	fprintf(to, "%s%s%c", comment ? "./" : "", name, end);
+}
+
+/* By its name alone, and whatever folders there are. */
+static bool leaves_folder(const char *name)
+{
+	const char *part, *next;
+	size_t length;
+	int depth = 0;
+
+	if (*name == '/')
+		return true;
+	for (part = name; *part && depth >= 0; part = next) {
+		length = strcspn(part, "/");
+		next = part + length + (part[length] == '/');
+		if (length == 2 && strncmp(part, "..", 2) == 0)
+			depth--;
+		else if (length && !(length == 1 && *part == '.'))
+			depth++;
+	}
+	return depth < 0;
+}
+
+bool members_complain_outside(const struct members *m, size_t i)
+{
+	const struct member *member = &m->list[i];
+
+	if (!member->block && !leaves_folder(member->name))
+		return false;
+	message_error(
+		m->c->path, 0,
+		"%s is not a file in the container's folder, so that rsync and rclone do not send it "
+		"by this list; send it by itself",
+		member->name);
+	return true;
 }
 
 void members_free(struct members *m)

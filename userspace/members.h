@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include "container.h"
 #include "message.h"
 #include "sidecar.h"
@@ -85,13 +86,24 @@ int members_open(const struct members *m, size_t i, struct extent_file *file,
 
 /**
  * member_print() - print a name for a program that takes a list of files
+ * @to: where to
  * @name: of a file, as the descriptor has it, or of one beside the descriptor
  * @end: what follows it
  *
- * To stdout. rsync takes what begins with # or ; for a comment, with --from0 too
- * (its flist.c), and rclone does so with #: those get "./" before them.
+ * Before a NUL, for rsync, which takes what begins with # or ; for a comment then, too
+ * (its flist.c): those get "./" before them.
  */
-void member_print(const char *name, char end);
+void member_print(FILE *to, const char *name, char end);
+
+/**
+ * members_complain_outside() - say that a file cannot be sent by such a list
+ * @m: the files
+ * @i: which one
+ *
+ * For it is not in the folder, or of a block device only the node would go. Returns
+ * whether it is so; nothing is said else.
+ */
+bool members_complain_outside(const struct members *m, size_t i);
 
 /**
  * members_free() - free what members_find() made

@@ -78,6 +78,7 @@ static int list_files(struct resplit_job *job, bool made_only, struct svmdk_erro
 	const char **names = calloc(plan->nr_old + plan->nr_targets, sizeof(*names));
 	const struct target_extent *target;
 	size_t i, nr = 0, nr_made;
+	struct leftovers what;
 	int ret;
 
 	if (!names) {
@@ -94,10 +95,16 @@ static int list_files(struct resplit_job *job, bool made_only, struct svmdk_erro
 		if (is_listed(job, i))
 			names[nr++] = plan->old[i].name;
 	}
+	what = (struct leftovers){
+		.names = names,
+		.nr = nr,
+		.nr_made = nr_made,
+		.each = plan->extent_sectors,
+	};
 	if (made_only)
-		ret = leftovers_rewrite(&job->c, names, nr, nr_made, err);
+		ret = leftovers_rewrite(&job->c, &what, err);
 	else
-		ret = leftovers_begin(&job->c, names, nr, nr_made, err);
+		ret = leftovers_begin(&job->c, &what, err);
 	free(names);
 	return ret;
 }
@@ -197,6 +204,22 @@ static void add_outcome(bool unclear, bool moved, struct svmdk_error *err)
 }
 
 /*
+ * Of what it has not made another program may have some by now. There may be no room for
+ * a shorter list; but where nothing is left that was made, and no old file was touched,
+ * there is nothing to list.
+ */
+static int forget_unmade(struct resplit_job *job, struct svmdk_error *err)
+{
+	bool any = job->low_space;
+	size_t i;
+
+	resplit_undo(job);
+	for (i = 0; i < job->plan.nr_targets && !any; i++)
+		any = job->plan.targets[i].made;
+	return any ? list_files(job, true, err) : leftovers_end(&job->c, err);
+}
+
+/*
  * One rule clears up both ways: what the descriptor in force does not name
  * goes, be it the old files or what was made of the new ones.
  */
@@ -211,8 +234,7 @@ static int move_disk(struct resplit_job *job, struct svmdk_error *err)
 		return -1;
 	begun = job->begun;
 	ret = transfer_all(job, err);
-	/* Of what it has not made another program may have some by now. */
-	if (ret && !job->unclear && list_files(job, true, &other)) {
+	if (ret && !job->unclear && forget_unmade(job, &other)) {
 		message_warn(other.file, other.line, "%s", other.text);
 		job->unclear = true;
 	}

@@ -166,6 +166,15 @@ int resplit_open_target(struct resplit_job *job, size_t i, int *fd, bool *made,
 			struct svmdk_error *err);
 
 /**
+ * resplit_undo() - remove the new extents that this run made and no descriptor names
+ * @job: failed, and not @unclear
+ *
+ * First of all, for there may be no room for anything else. What cannot be removed is left
+ * to leftovers_recover().
+ */
+void resplit_undo(struct resplit_job *job);
+
+/**
  * resplit_sync_folders() - put the names of new files on stable storage
  * @job: planned
  * @first: the first of the new extents that were made

@@ -68,11 +68,24 @@ static off_t size_of(const char *name)
 	return st.st_size;
 }
 
+static int begin_list(const struct world *w, const char *const *names, size_t nr, size_t nr_made,
+		      struct svmdk_error *err)
+{
+	const struct leftovers what = {
+		.names = names,
+		.nr = nr,
+		.nr_made = nr_made,
+		.each = 8,
+	};
+
+	return leftovers_begin(&w->c, &what, err);
+}
+
 static void begin(const struct world *w, const char *const *names, size_t nr)
 {
 	struct svmdk_error err;
 
-	if (leftovers_begin(&w->c, names, nr, nr, &err))
+	if (begin_list(w, names, nr, nr, &err))
 		fail_msg("%s: %s", err.file, err.text);
 	assert_true(exists(LIST));
 }
@@ -159,7 +172,7 @@ static void begins_and_ends(void **state)
 	struct svmdk_error err;
 
 	begin(w, names, 2);
-	assert_int_equal(leftovers_begin(&w->c, names, 2, 2, &err), -1);
+	assert_int_equal(begin_list(w, names, 2, 2, &err), -1);
 	assert_int_equal(err.code, EEXIST);
 	assert_true(exists(LIST));
 	assert_int_equal(leftovers_end(&w->c, &err), 0);
@@ -174,7 +187,7 @@ static void refuses_names_that_are_none(void **state)
 	struct world *w = *state;
 	struct svmdk_error err;
 
-	assert_int_equal(leftovers_begin(&w->c, names, 2, 2, &err), -1);
+	assert_int_equal(begin_list(w, names, 2, 2, &err), -1);
 	assert_int_equal(err.code, EINVAL);
 	assert_false(exists(LIST));
 }
@@ -270,7 +283,7 @@ static void removes_what_was_used_up_whoever_names_it(void **state)
 
 	scratch_file("old", "o", 4096);
 	other_descriptor("c.vmdk.old", "old");
-	assert_int_equal(leftovers_begin(&w->c, names, 2, 1, &err), 0);
+	assert_int_equal(begin_list(w, names, 2, 1, &err), 0);
 	assert_int_equal(recover(w).removed, 1);
 	assert_false(exists("old"));
 }
@@ -280,14 +293,15 @@ static void leaves_what_was_not_made(void **state)
 {
 	static const char *const names[] = { "new-1", "new-2", "new-10", "old" };
 	static const char *const made[] = { "new-2", "old" };
+	const struct leftovers what = { .names = made, .nr = 2, .nr_made = 1 };
 	struct svmdk_error err;
 	struct world *w = *state;
 	size_t i;
 
-	assert_int_equal(leftovers_begin(&w->c, names, 4, 3, &err), 0);
+	assert_int_equal(begin_list(w, names, 4, 3, &err), 0);
 	for (i = 0; i < 4; i++)
 		scratch_file(names[i], "n", 100);
-	assert_int_equal(leftovers_rewrite(&w->c, made, 2, 1, &err), 0);
+	assert_int_equal(leftovers_rewrite(&w->c, &what, &err), 0);
 	assert_int_equal(recover(w).removed, 2);
 	assert_true(exists("new-1") && exists("new-10"));
 	assert_false(exists("new-2") || exists("old"));
@@ -303,7 +317,7 @@ static void leaves_what_another_container_has_a_list_of(void **state)
 	struct container other;
 	size_t i;
 
-	assert_int_equal(leftovers_begin(&w->c, names, 4, 2, &err), 0);
+	assert_int_equal(begin_list(w, names, 4, 2, &err), 0);
 	scratch_file("new", "n", 100);
 	assert_int_equal(rename("c.vmdk", "old.vmdk"), 0);
 	other_descriptor("c.vmdk", "e");
@@ -316,6 +330,58 @@ static void leaves_what_another_container_has_a_list_of(void **state)
 		assert_true(exists(names[i]));
 }
 
+#define BETWEEN                                                            \
+	"# Disk DescriptorFile\nversion=1\nCID=a4c1\nparentCID=ffffffff\n" \
+	"createType=\"twoGbMaxExtentFlat\"\nRW %d FLAT \"n1\" 0\nRW %d ZERO\n"
+
+/* The last of the old files was moved, and what is left is zeroes. */
+static void knows_a_descriptor_that_is_on_the_way(void **state)
+{
+	static const char *const names[] = { "n1", "n2", "n3", "a", "b", "sub/c" };
+	static const char *const said[] = { "is about a container that has another name by now" };
+	struct world *w = *state;
+	struct svmdk_error err;
+	struct container now;
+	char text[512];
+	int first;
+
+	for (first = 16; first >= 8; first -= 8) {
+		assert_int_equal(begin_list(w, names, 6, 3, &err), 0);
+		sprintf(text, BETWEEN, first, 32 - first);
+		scratch_file("c.vmdk", text, 0);
+		scratch_file("n1", "n", 8192);
+		assert_int_equal(container_open(&now, "c.vmdk", NULL, 0, &err), 0);
+		if (first == 16) {
+			/* Longer than it would be. */
+			recover_saying(&now, said, 1);
+			assert_true(exists("a") && exists("b") && exists("sub/c"));
+		} else {
+			assert_int_equal(leftovers_recover(&now, NULL, &err), 0);
+			assert_false(exists("a") || exists("b") || exists("sub/c"));
+		}
+		assert_true(exists("n1"));
+		container_close(&now);
+	}
+}
+
+/* They had neither a size nor an extent by which they are known. */
+static void follows_a_list_of_an_older_version(void **state)
+{
+	static const char *const names[] = { "new" };
+	char *text, *from, *to;
+	size_t length;
+
+	begin(*state, names, 1);
+	scratch_file("new", "n", 100);
+	text = scratch_read(LIST, &length);
+	from = strstr(text, "made ");
+	to = strstr(text, "size ");
+	memmove(to, from, strlen(from) + 1);
+	scratch_file(LIST, text, 0);
+	free(text);
+	assert_int_equal(recover(*state).removed, 1);
+}
+
 /* The new descriptor names all that was made, and nothing else. */
 static void follows_the_list_of_a_switch(void **state)
 {
@@ -324,7 +390,7 @@ static void follows_the_list_of_a_switch(void **state)
 	struct svmdk_error err;
 	struct container now;
 
-	assert_int_equal(leftovers_begin(&w->c, names, 4, 1, &err), 0);
+	assert_int_equal(begin_list(w, names, 4, 1, &err), 0);
 	other_descriptor("c.vmdk", "e");
 	scratch_file("e", "e", 4096);
 	assert_int_equal(container_open(&now, "c.vmdk", NULL, 0, &err), 0);
@@ -497,6 +563,8 @@ int main(void)
 		TEST(leaves_what_was_not_made),
 		TEST(leaves_what_another_container_has_a_list_of),
 		TEST(follows_the_list_of_a_switch),
+		TEST(knows_a_descriptor_that_is_on_the_way),
+		TEST(follows_a_list_of_an_older_version),
 		TEST(knows_a_hard_link),
 		TEST(removes_nothing_where_an_extent_cannot_be_looked_at),
 		TEST(leaves_what_is_no_file),

@@ -556,3 +556,40 @@ stopped_at() {
 	svmdk check x.vmdk
 	holds x-2.vmdk
 }
+
+# There is no room for anything any more, the list of what was made among it.
+@test "where the disk becomes full what was made is removed again" {
+	cd /
+	! mountpoint -q "$BACKING" || umount "$BACKING"
+	mkdir -p "$BACKING"
+	mount -t tmpfs -o size=40M tmpfs "$BACKING"
+	mkdir "$BACKING/box"
+	cd "$BACKING/box"
+	make_container disk.vmdk 8192 8192 8192 8192
+	keep disk.vmdk
+	stopped_at "fchmod 1" 'dd if=/dev/zero of=../filler bs=1M 2>/dev/null || true'
+	equal 1 "$status"
+	grep 'No space left on device; what was made is removed again' "$BATS_TEST_TMPDIR/said"
+	equal 'disk-f001.vmdk disk-f002.vmdk disk-f003.vmdk disk-f004.vmdk disk.vmdk' "$(files)"
+	[ ! -e .disk.vmdk.svmdk-files ]
+	rm ../filler
+	svmdk resplit disk.vmdk -e 1M
+	holds disk.vmdk
+}
+
+# Only zeroes are left of the old extents then, and none by which the list is known.
+@test "killed when all but zeroes was moved, resplit goes on where it was" {
+	enter ext4
+	make_container disk.vmdk 4096 4096
+	sed -i 's/^RW 4096 FLAT "disk-f002.vmdk" 0/&\nRW 40960 ZERO/' disk.vmdk
+	keep disk.vmdk
+	strace -qq -f -o /dev/null -e trace=renameat -e inject=renameat:signal=KILL:when=8 \
+		svmdk resplit disk.vmdk -e 1M --low-space --fill || true
+	[ -e .disk.vmdk.svmdk-files ]
+	refused '' grep disk-f00 disk.vmdk
+	svmdk resplit disk.vmdk -e 1M --low-space --fill 2>"$BATS_TEST_TMPDIR/said"
+	cat "$BATS_TEST_TMPDIR/said"
+	refused '' grep 'another name' "$BATS_TEST_TMPDIR/said"
+	holds disk.vmdk
+	equal 25 "$(files | wc -w)"
+}

@@ -294,6 +294,15 @@ is_copy() {
 	equal "c-f009.vmdk c.vmdk c.vmdk.sha256 c.vmdk.svmdk" "$(tr '\0' ' ' <"$list" | xargs)"
 	send_listed "$remote/to"
 	is_copy "$remote/to"
+	# What is damaged does not take the place of a good copy.
+	local bad=c-f010.vmdk
+	cp -p $bad "$BATS_TEST_TMPDIR/good"
+	flip_bit $bad 99
+	touch -r "$BATS_TEST_TMPDIR/good" $bad
+	refused 'c-f010.vmdk is damaged' eval "svmdk manifest --changed -0 c.vmdk >>'$list'"
+	equal "c.vmdk.sha256 c.vmdk.svmdk" "$(tr '\0' ' ' <"$list" | xargs)"
+	svmdk repair c.vmdk --from "$remote/to"
+	cmp $bad "$BATS_TEST_TMPDIR/good"
 }
 
 @test "names that are comments to rsync are sent, and those that it cannot send by a list are said" {
@@ -309,7 +318,9 @@ is_copy() {
 	mkdir "$ABOVE/away"
 	mv c-f002.vmdk "$ABOVE/away"
 	sed -i "s,c-f002.vmdk,$ABOVE/away/&," c.vmdk
-	refused "c.vmdk: $ABOVE/away/c-f002.vmdk is not in the container's folder" \
+	refused "c.vmdk: $ABOVE/away/c-f002.vmdk is not a file in the container's folder" \
 		svmdk changed --allow-outside "$ABOVE/away" c.vmdk
+	refused "c.vmdk: $ABOVE/away/c-f002.vmdk is not a file in the container's folder" \
+		svmdk manifest --changed --allow-outside "$ABOVE/away" c.vmdk
 	rm -r "$ABOVE/away"
 }
