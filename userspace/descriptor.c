@@ -550,6 +550,16 @@ int descriptor_parse(struct descriptor *d, const void *bytes, size_t length,
 	return -1;
 }
 
+bool descriptor_names(const struct descriptor *d, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < d->nr_extents; i++)
+		if (d->extents[i].name && strcmp(d->extents[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 void descriptor_free(struct descriptor *d)
 {
 	size_t i;

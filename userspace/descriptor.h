@@ -139,6 +139,13 @@ int descriptor_parse(struct descriptor *d, const void *bytes, size_t length,
 		     struct svmdk_error *err);
 
 /**
+ * descriptor_names() - whether an extent has a name, letter by letter
+ * @d: the descriptor
+ * @name: of a file, as a descriptor has it
+ */
+bool descriptor_names(const struct descriptor *d, const char *name);
+
+/**
  * descriptor_free() - free what descriptor_parse() made
  * @d: a descriptor; all zero afterwards. One that is all zero is fine.
  */

@@ -139,6 +139,15 @@ int leftovers_recover(const struct container *c, struct leftovers_found *found,
 		      struct svmdk_error *err);
 
 /**
+ * leftovers_are_about() - whether a list is about the container that a descriptor is of
+ * @d: the descriptor in force
+ * @text: of the list, whole, behind the line that says which file it is
+ *
+ * It is the old descriptor, the new one, or one on the way.
+ */
+bool leftovers_are_about(const struct descriptor *d, const char *text);
+
+/**
  * leftovers_name() - name of a container's list
  * @c: the container
  *

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -320,17 +319,6 @@ static bool may_be_made(const struct recovery *r, const struct stat *st)
 	return S_ISREG(st->st_mode) && !is_same_file(st, &r->c->st) && !is_same_file(st, &r->list);
 }
 
-static bool is_named(const struct recovery *r, const char *name)
-{
-	const struct descriptor *d = &r->c->descriptor;
-	size_t i;
-
-	for (i = 0; i < d->nr_extents; i++)
-		if (d->extents[i].name && strcmp(d->extents[i].name, name) == 0)
-			return true;
-	return false;
-}
-
 static int read_claims(const struct recovery *r, struct claims **claims, int folder,
 		       struct svmdk_error *err)
 {
@@ -385,7 +373,7 @@ static int is_nobodys(struct recovery *r, const char *name, int folder, const ch
 	 * By the name that the list has it by, too: some file systems give a file another
 	 * inode number when they read it again.
 	 */
-	if (is_named(r, name))
+	if (descriptor_names(&r->c->descriptor, name))
 		return 0;
 	if (made && find_claim(r, folder, base, &by, err))
 		return -1;
@@ -430,104 +418,6 @@ static int clear_file(struct recovery *r, const char *name, bool made, struct sv
 	free(base);
 	close(folder);
 	return ret;
-}
-
-/**
- * struct told - what a list says of the container that it is about
- * @size: sectors of the disk; 0 in a list that does not say
- * @each: see struct leftovers
- * @kept: the descriptor names the extent that is on the list for that
- * @made: it names any of what was to be made
- * @all_made: and nothing of that is missing
- */
-struct told {
-	uint64_t size;
-	uint64_t each;
-	bool kept;
-	bool made;
-	bool all_made;
-};
-
-/* What comes behind the key, where the line has it. */
-static const char *value_of(const char *line, const char *key)
-{
-	return strncmp(line, key, strlen(key)) ? NULL : line + strlen(key);
-}
-
-/* Without memory it names nothing, so that nothing is removed. */
-static bool names_line(const struct recovery *r, const char *value)
-{
-	char *name = strndup(value, strcspn(value, "\n"));
-	const bool is = name && is_named(r, name);
-
-	free(name);
-	return is;
-}
-
-static void read_line(const struct recovery *r, const char *line, struct told *told)
-{
-	const char *value;
-	bool is;
-
-	if ((value = value_of(line, LEFTOVERS_SIZE))) {
-		told->size = strtoull(value, NULL, 10);
-	} else if ((value = value_of(line, LEFTOVERS_EACH))) {
-		told->each = strtoull(value, NULL, 10);
-	} else if ((value = value_of(line, LEFTOVERS_KEPT))) {
-		told->kept |= names_line(r, value);
-	} else if ((value = value_of(line, LEFTOVERS_MADE))) {
-		is = names_line(r, value);
-		told->made |= is;
-		told->all_made &= is;
-	}
-}
-
-static bool has_line(const char *text, const char *key, const char *name)
-{
-	const size_t key_length = strlen(key), length = strlen(name);
-	const char *line;
-
-	for (line = text; *line; line = strchr(line, '\n') + 1)
-		if (strncmp(line, key, key_length) == 0 &&
-		    strncmp(line + key_length, name, length) == 0 &&
-		    line[key_length + length] == '\n')
-			return true;
-	return false;
-}
-
-/* On the way: no file that is not on the list, and the new ones no longer than they will be. */
-static bool is_between(const struct descriptor *d, const struct told *told, const char *text)
-{
-	const struct extent *e;
-	size_t i;
-
-	for (i = 0; i < d->nr_extents; i++) {
-		e = &d->extents[i];
-		if (!extent_has_file(e))
-			continue;
-		if (has_line(text, LEFTOVERS_MADE, e->name)) {
-			if (e->sectors > told->each)
-				return false;
-		} else if (!has_line(text, LEFTOVERS_USED, e->name)) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* Is it the old descriptor, the new one, or one on the way? @text is as for follow(). */
-static bool is_about(const struct recovery *r, const char *text)
-{
-	const struct descriptor *d = &r->c->descriptor;
-	struct told told = { .all_made = true };
-	const char *line;
-
-	for (line = text; strcmp(line, LEFTOVERS_END); line = strchr(line, '\n') + 1)
-		read_line(r, line, &told);
-	/* One of a version that did not say is followed. */
-	if (!told.size || told.kept || (told.made && told.all_made))
-		return true;
-	return d->sectors == told.size && is_between(d, &told, text);
 }
 
 /* @text is what comes after the header; its lines are taken apart. */
@@ -580,7 +470,8 @@ static int follow_list(struct recovery *r, int fd, const char *name, struct svmd
 		ret = error_at(err, name, 1);
 	} else if (strncmp(text + strlen(LEFTOVERS_HEADER), self, strlen(self))) {
 		r->found.foreign = true;
-	} else if (!is_about(r, text + strlen(LEFTOVERS_HEADER) + strlen(self))) {
+	} else if (!leftovers_are_about(&r->c->descriptor,
+					text + strlen(LEFTOVERS_HEADER) + strlen(self))) {
 		message_warn(r->c->path, 0,
 			     "%s, which an interrupted command left, is about a container that has "
 			     "another name by now; what it made stays where it is",

@@ -113,16 +113,6 @@ int resplit_open_target(struct resplit_job *job, size_t i, int *fd, bool *made,
 	return error_at(err, job->c.path, 0);
 }
 
-static bool is_in_force(const struct descriptor *d, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < d->nr_extents; i++)
-		if (d->extents[i].name && strcmp(d->extents[i].name, name) == 0)
-			return true;
-	return false;
-}
-
 /* By the descriptor, which was read when it was put in force, and not by how far it came. */
 void resplit_undo(struct resplit_job *job)
 {
@@ -134,7 +124,7 @@ void resplit_undo(struct resplit_job *job)
 
 	for (i = 0; i < job->plan.nr_targets; i++) {
 		target = &job->plan.targets[i];
-		if (!target->made || is_in_force(&job->c.descriptor, target->name) ||
+		if (!target->made || descriptor_names(&job->c.descriptor, target->name) ||
 		    open_folder(job, target->name, &folder, &base, &err))
 			continue;
 		if (unlinkat(folder, base, 0) == 0)
