@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 // Copyright (C) 2026 the svmdk authors
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "message.h"
@@ -60,6 +62,24 @@ static int run_command(int argc, char **argv)
 	return EXIT_USAGE;
 }
 
+/*
+ * Where one of the three is closed, the next file that is opened would take its place, and
+ * what is said would be written over a descriptor. For reading only, so that to write to a
+ * closed one fails as ever.
+ */
+static int open_standard(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDONLY);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return -1;
+	close(fd);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -69,6 +89,10 @@ int main(int argc, char **argv)
 	};
 	int option;
 
+	if (open_standard()) {
+		message_error("/dev/null", 0, "cannot open it: %s", strerror(errno));
+		return EXIT_FAILED;
+	}
 	setlocale(LC_ALL, "");
 	/* Who ignores it hands that down to what he starts, and then nobody could be waited for. */
 	signal(SIGCHLD, SIG_DFL);
