@@ -161,6 +161,15 @@ const struct claim *claims_find(const struct claims *c, const char *base)
 	return NULL;
 }
 
+int claims_refuse(const char *base, const struct claim *by, struct svmdk_error *err)
+{
+	return error_set(err, EEXIST,
+			 "a command on another container may make or remove %s, or have been "
+			 "interrupted when it did (%s); repeat that one, choose another name or "
+			 "folder, or remove that list",
+			 base, by->by);
+}
+
 void claims_free(struct claims *c)
 {
 	size_t i;
@@ -171,4 +180,55 @@ void claims_free(struct claims *c)
 	}
 	free(c->list);
 	*c = (struct claims){ 0 };
+}
+
+static int read_here(struct claimants *c, struct svmdk_error *err)
+{
+	if (c->read_here)
+		return 0;
+	if (claims_read(&c->here, c->own, c->kind, c->self, c->self_st, err))
+		return -1;
+	c->read_here = true;
+	return 0;
+}
+
+/* A list there is another container's, though that has the same name. */
+static int read_there(struct claimants *c, int folder, const struct stat *st,
+		      struct svmdk_error *err)
+{
+	if (c->read_there && st->st_dev == c->there_st.st_dev && st->st_ino == c->there_st.st_ino)
+		return 0;
+	claims_free(&c->there);
+	c->read_there = false;
+	if (claims_read(&c->there, folder, c->kind, "", c->self_st, err))
+		return -1;
+	c->there_st = *st;
+	c->read_there = true;
+	return 0;
+}
+
+int claimants_find(struct claimants *c, int folder, const char *base, const struct claim **by,
+		   struct svmdk_error *err)
+{
+	struct stat st, own;
+
+	if (fstat(folder, &st) || fstat(c->own, &own))
+		return error_errno(err, errno, "cannot look at its folder");
+	if (read_here(c, err))
+		return -1;
+	*by = claims_find(&c->here, base);
+	if (*by || (st.st_dev == own.st_dev && st.st_ino == own.st_ino))
+		return 0;
+	if (read_there(c, folder, &st, err))
+		return -1;
+	*by = claims_find(&c->there, base);
+	return 0;
+}
+
+void claimants_forget(struct claimants *c)
+{
+	claims_free(&c->here);
+	claims_free(&c->there);
+	c->read_here = false;
+	c->read_there = false;
 }

@@ -3,6 +3,7 @@
 #ifndef SVMDK_CLAIMS_H
 #define SVMDK_CLAIMS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/stat.h>
 #include "message.h"
@@ -10,8 +11,9 @@
 /*
  * Who else in a folder has a name for its own. A list of leftovers (leftovers.h) names
  * files that may never have been made: another container may get one of that name
- * meanwhile. So what another descriptor names is not removed, whatever a list says, and
- * no command of svmdk makes a file that another container's list names.
+ * meanwhile. So what another descriptor names is not removed because a list says so, unless
+ * nobody has changed it since; and no command of svmdk makes a file that another container's
+ * list names.
  */
 
 /**
@@ -73,9 +75,64 @@ int claims_read(struct claims *c, int dirfd, enum claims_kind kind, const char *
 const struct claim *claims_find(const struct claims *c, const char *base);
 
 /**
+ * claims_refuse() - say that a file cannot be made, for a list of leftovers has it
+ * @base: its name
+ * @by: whose list that is
+ * @err: filled, without @err->file; @err->code is EEXIST
+ *
+ * Returns -1.
+ */
+int claims_refuse(const char *base, const struct claim *by, struct svmdk_error *err);
+
+/**
  * claims_free() - free what claims_read() made
  * @c: all zero afterwards; one that is all zero is fine
  */
 void claims_free(struct claims *c);
+
+/**
+ * struct claimants - who claims a container's files, wherever these are
+ * @kind: of claims
+ * @own: the container's folder, which claims files of others too; must stay
+ * @self: name of its descriptor; must stay
+ * @self_st: status of that; must stay, NULL when there is none yet
+ * @here: claims in @own
+ * @read_here: that these have been read
+ * @there: claims in the folder of the last file that was asked for, when that is another
+ * @read_there: that these have been read
+ * @there_st: status of that folder
+ *
+ * The first four are the caller's, the rest is zero. What is read once is not read again.
+ */
+struct claimants {
+	enum claims_kind kind;
+	int own;
+	const char *self;
+	const struct stat *self_st;
+	struct claims here;
+	bool read_here;
+	struct claims there;
+	bool read_there;
+	struct stat there_st;
+};
+
+/**
+ * claimants_find() - who claims a file, in its folder or in the container's
+ * @c: whom to ask
+ * @folder: the file's folder; O_PATH will do
+ * @base: its name there
+ * @by: set to who claims it; NULL when nobody does
+ * @err: filled on failure, without @err->file
+ *
+ * Folders are compared as such, for one has many names. Returns 0 or -1.
+ */
+int claimants_find(struct claimants *c, int folder, const char *base, const struct claim **by,
+		   struct svmdk_error *err);
+
+/**
+ * claimants_forget() - free what was read; it is read again when it is asked for
+ * @c: fine to be asked again
+ */
+void claimants_forget(struct claimants *c);
 
 #endif /* SVMDK_CLAIMS_H */

@@ -13,6 +13,7 @@
 #include "command.h"
 #include "container.h"
 #include "control.h"
+#include "copy_claims.h"
 #include "copy_set.h"
 #include "copy_side.h"
 #include "extent_map.h"
@@ -356,7 +357,10 @@ static int prepare(struct copy *copy, struct svmdk_error *err)
 	    staging_open(&copy->staging, copy->dir, copy->container.name, err) ||
 	    file_copier_init(&copy->copier, step, copy, err))
 		return -1;
-	return copy_set_init(&copy->set, &copy->container, &copy->staging, &copy->copier, err);
+	return copy_set_init(&copy->set, &copy->container, &copy->staging, &copy->copier, err) ||
+			       copy_claims_check(&copy->set, err) ?
+		       -1 :
+		       0;
 }
 
 static int copy_container(struct copy *copy, struct svmdk_error *err)

@@ -76,11 +76,7 @@ static int check_claims(const struct creation *c, struct svmdk_error *err)
 	for (i = 0; i < c->files.nr && !by; i++)
 		by = claims_find(&claims, c->files.list[i].name);
 	if (by)
-		error_set(err, EEXIST,
-			  "a command on another container may make %s, or have been interrupted "
-			  "when it did (%s); repeat that one, choose another name, or remove that "
-			  "list",
-			  c->files.list[i - 1].name, by->by);
+		claims_refuse(c->files.list[i - 1].name, by, err);
 	claims_free(&claims);
 	return by ? error_at(err, c->files.path, 0) : 0;
 }
@@ -94,6 +90,14 @@ static int check_own_list(const struct creation *c, struct svmdk_error *err)
 	if (asprintf(&list, ".%s" LEFTOVERS_SUFFIX, c->name) < 0)
 		return error_errno(err, ENOMEM, "cannot create the container");
 	there = faccessat(c->files.dirfd, list, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	if (!there && errno == ENAMETOOLONG) {
+		/* It has the longest name of all that is put beside a descriptor. */
+		free(list);
+		error_set(
+			err, ENAMETOOLONG,
+			"its name is too long for the files that svmdk puts beside it; choose a shorter one");
+		return error_at(err, c->files.path, 0);
+	}
 	if (there)
 		error_set(err, EEXIST,
 			  "an interrupted command on a container of this name left %s; put that "

@@ -102,38 +102,35 @@ static int find_naming(const struct container *c, const char *last, struct namin
 	return n->folder && n->stem ? 0 : no_memory(err);
 }
 
-static int read_claims(struct growth_plan *p, const struct container *c, struct svmdk_error *err)
-{
-	struct stat st, here;
-	bool own;
-
-	if (fstat(p->files.dirfd, &st) || fstat(c->policy.dir.fd, &here))
-		return error_errno(err, errno, "cannot look at its folder");
-	own = st.st_dev == here.st_dev && st.st_ino == here.st_ino;
-	if (claims_read(&p->claims_here, c->policy.dir.fd, CLAIMS_OF_LISTS, c->name, NULL, err))
-		return -1;
-	return own ? 0 : claims_read(&p->claims, p->files.dirfd, CLAIMS_OF_LISTS, "", NULL, err);
-}
-
 /* There, or made any moment by another command, or removed by it. */
-static bool is_taken(const struct growth_plan *p, const char *base)
+static int is_taken(struct growth_plan *p, const char *base, bool *taken, struct svmdk_error *err)
 {
+	const struct claim *by = NULL;
 	struct stat st;
+	int ret = 0;
 
-	return fstatat(p->files.dirfd, base, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT ||
-	       claims_find(&p->claims, base) || claims_find(&p->claims_here, base);
+	*taken = fstatat(p->files.dirfd, base, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+	if (!*taken)
+		ret = claimants_find(&p->claimants, p->files.dirfd, base, &by, err);
+	*taken |= by != NULL;
+	return ret;
 }
 
-static int next_name(const struct growth_plan *p, struct naming *n, char **base,
-		     struct svmdk_error *err)
+static int next_name(struct growth_plan *p, struct naming *n, char **base, struct svmdk_error *err)
 {
+	bool taken;
+
 	*base = NULL;
 	do {
 		free(*base);
 		*base = descriptor_extent_name(n->stem, ++n->number);
 		if (!*base)
 			return no_memory(err);
-	} while (is_taken(p, *base) && n->number < 10 * SVMDK_MAX_EXTENTS);
+		if (is_taken(p, *base, &taken, err)) {
+			free(*base);
+			return -1;
+		}
+	} while (taken && n->number < 10 * SVMDK_MAX_EXTENTS);
 	return 0;
 }
 
@@ -259,8 +256,6 @@ static int examine_last(struct growth_plan *p, const struct container *c, struct
 	if (safe_open_folder(&c->policy, name ? name : c->name, &p->files.dirfd, &base, err))
 		return error_at(err, c->path, i ? d->extents[i - 1].line : 0);
 	free(base);
-	if (read_claims(p, c, err))
-		return error_at(err, c->path, 0);
 	if (find_naming(c, name, n, err))
 		return -1;
 	p->path = path_of(c, name ? name : c->name);
@@ -276,7 +271,14 @@ int growth_plan_make(struct growth_plan *p, const struct container *c, uint64_t 
 	bool can_grow = false;
 	int result;
 
-	*p = (struct growth_plan){ .files.dirfd = -1 };
+	*p = (struct growth_plan){
+		.files.dirfd = -1,
+		.claimants = {
+			.kind = CLAIMS_OF_LISTS,
+			.own = c->policy.dir.fd,
+			.self = c->name,
+		},
+	};
 	p->extents = malloc(d->nr_extents * sizeof(*p->extents));
 	if (!p->extents)
 		return no_memory(err);
@@ -302,15 +304,18 @@ int growth_plan_make(struct growth_plan *p, const struct container *c, uint64_t 
 int growth_plan_names_free(struct growth_plan *p, const struct container *c, bool *free_names,
 			   struct svmdk_error *err)
 {
+	bool taken;
 	size_t i;
 
-	claims_free(&p->claims);
-	claims_free(&p->claims_here);
-	if (read_claims(p, c, err))
-		return error_at(err, c->path, 0);
+	claimants_forget(&p->claimants);
 	*free_names = true;
-	for (i = 0; i < p->files.nr && *free_names; i++)
-		*free_names = p->files.list[i].begin || !is_taken(p, p->files.list[i].name);
+	for (i = 0; i < p->files.nr && *free_names; i++) {
+		if (p->files.list[i].begin)
+			continue;
+		if (is_taken(p, p->files.list[i].name, &taken, err))
+			return error_at(err, c->path, 0);
+		*free_names = !taken;
+	}
 	return 0;
 }
 
@@ -326,8 +331,7 @@ void growth_plan_free(struct growth_plan *p)
 			free(p->extents[i].name);
 	if (p->files.dirfd >= 0)
 		close(p->files.dirfd);
-	claims_free(&p->claims);
-	claims_free(&p->claims_here);
+	claimants_forget(&p->claimants);
 	new_extents_free(&p->files);
 	free(p->path);
 	free(p->extents);

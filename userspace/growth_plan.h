@@ -23,8 +23,7 @@
  *	stays as it is
  * @create_type: what createType has to become, or NULL
  * @files: the files to be made or made longer
- * @claims: of other containers' commands in the folder of the new files
- * @claims_here: of those in the descriptor's folder
+ * @claimants: other containers' commands that may make files
  * @like: a file that the new ones get mode and owner from
  * @path: of a file in their folder, for messages
  */
@@ -35,8 +34,7 @@ struct growth_plan {
 	bool keeps_short;
 	const char *create_type;
 	struct new_extents files;
-	struct claims claims;
-	struct claims claims_here;
+	struct claimants claimants;
 	struct stat like;
 	char *path;
 };

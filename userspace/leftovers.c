@@ -50,6 +50,13 @@ static const char *kept_name(const struct descriptor *d)
 	return NULL;
 }
 
+static const char *key_of(const struct leftovers *what, size_t i)
+{
+	if (i < what->nr_made)
+		return LEFTOVERS_MADE;
+	return i < what->nr - what->nr_stay ? LEFTOVERS_USED : LEFTOVERS_STAYS;
+}
+
 static int print_list(FILE *to, void *arg)
 {
 	const struct list *list = arg;
@@ -68,8 +75,7 @@ static int print_list(FILE *to, void *arg)
 	if (kept)
 		fprintf(to, LEFTOVERS_KEPT "%s\n", kept);
 	for (i = 0; i < what->nr; i++)
-		fprintf(to, "%s%s\n", i < what->nr_made ? LEFTOVERS_MADE : LEFTOVERS_USED,
-			what->names[i]);
+		fprintf(to, "%s%s\n", key_of(what, i), what->names[i]);
 	fputs(LEFTOVERS_END, to);
 	return 0;
 }

@@ -17,11 +17,13 @@
 
 /*
  * How the lines of a list begin, equally long: what is made; what is used up or removed;
- * an extent of the container that it is about.
+ * an extent of the container that it is about; one that is neither made nor used up, and
+ * which a descriptor on the way from the old one to the new names.
  */
 #define LEFTOVERS_MADE "made "
 #define LEFTOVERS_USED "file "
 #define LEFTOVERS_KEPT "kept "
+#define LEFTOVERS_STAYS "stay "
 
 /* And of two that have a number: sectors of the disk, and of each extent that is made. */
 #define LEFTOVERS_SIZE "size "
@@ -42,7 +44,9 @@
  *
  * Of what was to be made it may be that nothing was, and that another program has
  * made a file of that name since. So the list says which files those are, and one that
- * another descriptor names is left alone; see claims.h.
+ * another descriptor names is left alone; see claims.h. So is one that was to be removed
+ * where somebody has changed it since the list was written: another container may have been
+ * copied over it.
  *
  * Then the list goes. So the order of a command is: lock, leftovers_recover(),
  * leftovers_begin(), make and fsync the new files, replace the descriptor
@@ -82,6 +86,7 @@ struct leftovers_found {
  *	or not
  * @nr: how many; may be 0
  * @nr_made: how many of these, the first, are made or made longer
+ * @nr_stay: how many of these, the last, stay as they are
  * @each: sectors of each new extent, the last may be shorter, where these take the place
  *	of all others step by step; or 0
  */
@@ -89,6 +94,7 @@ struct leftovers {
 	const char *const *names;
 	size_t nr;
 	size_t nr_made;
+	size_t nr_stay;
 	uint64_t each;
 };
 

@@ -82,7 +82,8 @@ static bool is_between(const struct descriptor *d, const struct told *told, cons
 		if (has_line(text, LEFTOVERS_MADE, e->name)) {
 			if (e->sectors > told->each)
 				return false;
-		} else if (!has_line(text, LEFTOVERS_USED, e->name)) {
+		} else if (!has_line(text, LEFTOVERS_USED, e->name) &&
+			   !has_line(text, LEFTOVERS_STAYS, e->name)) {
 			return false;
 		}
 	}

@@ -39,9 +39,7 @@ struct named_range {
  * @named: all that the descriptor names, sorted
  * @nr: number of these
  * @unsynced: folder from which something was removed since its last fsync, or -1
- * @here: what other descriptors in the container's folder name; read when it is asked
- * @there: the same of another folder
- * @there_st: status of that folder
+ * @claimants: other descriptors that name files
  * @found: what was done
  */
 struct recovery {
@@ -50,9 +48,7 @@ struct recovery {
 	struct named_range *named;
 	size_t nr;
 	int unsynced;
-	struct claims *here;
-	struct claims *there;
-	struct stat there_st;
+	struct claimants claimants;
 	struct leftovers_found found;
 };
 
@@ -319,52 +315,30 @@ static bool may_be_made(const struct recovery *r, const struct stat *st)
 	return S_ISREG(st->st_mode) && !is_same_file(st, &r->c->st) && !is_same_file(st, &r->list);
 }
 
-static int read_claims(const struct recovery *r, struct claims **claims, int folder,
-		       struct svmdk_error *err)
+/* Since the list was written, or perhaps so: a clock has its steps. */
+static bool was_changed(const struct recovery *r, const struct stat *st)
 {
-	*claims = malloc(sizeof(**claims));
-	if (!*claims)
-		return error_errno(err, ENOMEM, "cannot clear up");
-	if (claims_read(*claims, folder, CLAIMS_OF_DESCRIPTORS, r->c->name, &r->c->st, err) == 0)
-		return 0;
-	free(*claims);
-	*claims = NULL;
-	return -1;
+	const struct timespec *then = &r->list.st_mtim, *now = &st->st_ctim;
+
+	return now->tv_sec > then->tv_sec ||
+	       (now->tv_sec == then->tv_sec && now->tv_nsec >= then->tv_nsec);
 }
 
-static void forget_claims(struct claims **claims)
+static void say_stays(const struct recovery *r, const char *name, bool made, const struct claim *by)
 {
-	if (*claims)
-		claims_free(*claims);
-	free(*claims);
-	*claims = NULL;
+	message_warn(r->c->path, 0,
+		     "%s, which an interrupted command was to %s, %s %s%s, so it stays", name,
+		     made ? "make" : "remove", by->text ? "is named by" : "may be named by", by->by,
+		     by->text ? " too" : ", which cannot be read");
 }
 
-/* @by is who has it; NULL where nobody has. From the container's folder, and from its own. */
-static int find_claim(struct recovery *r, int folder, const char *base, const struct claim **by,
-		      struct svmdk_error *err)
-{
-	struct stat st, here;
-
-	if (fstat(folder, &st) || fstat(r->c->policy.dir.fd, &here))
-		return error_errno(err, errno, "cannot look at its folder");
-	if (!r->here && read_claims(r, &r->here, r->c->policy.dir.fd, err))
-		return -1;
-	*by = claims_find(r->here, base);
-	if (*by || is_same_file(&st, &here))
-		return 0;
-	if (!is_same_file(&st, &r->there_st))
-		forget_claims(&r->there);
-	r->there_st = st;
-	if (!r->there && read_claims(r, &r->there, folder, err))
-		return -1;
-	*by = claims_find(r->there, base);
-	return 0;
-}
-
-/* Nobody's, unless another program has made it; *@remove is whether it goes. */
-static int is_nobodys(struct recovery *r, const char *name, int folder, const char *base, bool made,
-		      bool *remove, struct svmdk_error *err)
+/*
+ * Nobody's, unless another program has made it, or put another container's in its place;
+ * *@remove is whether it goes. An old extent as it was goes though another descriptor names
+ * it, an older one of this container for one; so does one in which there is nothing.
+ */
+static int is_nobodys(struct recovery *r, const char *name, int folder, const char *base,
+		      const struct stat *st, bool made, bool *remove, struct svmdk_error *err)
 {
 	const struct claim *by = NULL;
 
@@ -375,13 +349,11 @@ static int is_nobodys(struct recovery *r, const char *name, int folder, const ch
 	 */
 	if (descriptor_names(&r->c->descriptor, name))
 		return 0;
-	if (made && find_claim(r, folder, base, &by, err))
+	if ((made || (st->st_size && was_changed(r, st))) &&
+	    claimants_find(&r->claimants, folder, base, &by, err))
 		return -1;
 	if (by)
-		message_warn(r->c->path, 0,
-			     "%s, which an interrupted command was to make, %s %s%s, so it stays",
-			     name, by->text ? "is named by" : "may be named by", by->by,
-			     by->text ? " too" : ", which cannot be read");
+		say_stays(r, name, made, by);
 	*remove = !by;
 	return 0;
 }
@@ -404,7 +376,7 @@ static int clear_file(struct recovery *r, const char *name, bool made, struct sv
 	else if (nr)
 		ret = trim(r, name, &st, ranges, nr, err);
 	else
-		ret = is_nobodys(r, name, folder, base, made, &remove, err);
+		ret = is_nobodys(r, name, folder, base, &st, made, &remove, err);
 	if (remove && unlinkat(folder, base, 0) == 0) {
 		free(base);
 		if (note_removal(r, folder))
@@ -441,8 +413,7 @@ static int follow(struct recovery *r, char *text, struct svmdk_error *err)
 	if (sync_removals(r) && !ret)
 		ret = fail(err, errno, r->c->path, "cannot write its folder to disk");
 	free(r->named);
-	forget_claims(&r->here);
-	forget_claims(&r->there);
+	claimants_forget(&r->claimants);
 	return ret;
 }
 
@@ -506,7 +477,16 @@ static void clear_replacements(const struct container *c)
 int leftovers_recover(const struct container *c, struct leftovers_found *found,
 		      struct svmdk_error *err)
 {
-	struct recovery r = { .c = c, .unsynced = -1 };
+	struct recovery r = {
+		.c = c,
+		.unsynced = -1,
+		.claimants = {
+			.kind = CLAIMS_OF_DESCRIPTORS,
+			.own = c->policy.dir.fd,
+			.self = c->name,
+			.self_st = &c->st,
+		},
+	};
 	char *name = leftovers_name(c);
 	int fd, ret;
 

@@ -68,16 +68,26 @@ static bool is_listed(const struct resplit_job *job, size_t i)
 	return file && file->whole && file->extent == i;
 }
 
+/* What has more in it than the disk, and other names of what is listed. */
+static bool is_to_stay(const struct resplit_job *job, size_t i)
+{
+	const struct old_file *file = old_file_of(&job->old, i);
+
+	return file && !is_listed(job, i) &&
+	       (file->extent == i ||
+		strcmp(job->plan.old[file->extent].name, job->plan.old[i].name) != 0);
+}
+
 /*
  * All that will be made, or with @made_only was made by this run or an earlier one; and all
- * that will not be needed any more.
+ * that will not be needed any more, or stays beside it.
  */
 static int list_files(struct resplit_job *job, bool made_only, struct svmdk_error *err)
 {
 	const struct resplit_plan *plan = &job->plan;
 	const char **names = calloc(plan->nr_old + plan->nr_targets, sizeof(*names));
 	const struct target_extent *target;
-	size_t i, nr = 0, nr_made;
+	size_t i, nr = 0, nr_made, nr_stay;
 	struct leftovers what;
 	int ret;
 
@@ -95,10 +105,15 @@ static int list_files(struct resplit_job *job, bool made_only, struct svmdk_erro
 		if (is_listed(job, i))
 			names[nr++] = plan->old[i].name;
 	}
+	for (i = 0, nr_stay = nr; i < plan->nr_old; i++) {
+		if (is_to_stay(job, i))
+			names[nr++] = plan->old[i].name;
+	}
 	what = (struct leftovers){
 		.names = names,
 		.nr = nr,
 		.nr_made = nr_made,
+		.nr_stay = nr - nr_stay,
 		.each = plan->extent_sectors,
 	};
 	if (made_only)

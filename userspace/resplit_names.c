@@ -15,44 +15,21 @@
 
 #define MAX_SERIES 10000
 
-/**
- * struct taken - who has names in the folders of new extents
- * @job: for which extents
- * @here: lists of leftovers in the descriptor's folder
- * @there: the same in the folder of the last extent that was looked at
- * @folder: that folder, as the descriptor names it; "" is its own
- */
-struct taken {
-	const struct resplit_job *job;
-	struct claims here;
-	struct claims there;
-	struct piece folder;
-};
-
-static int read_there(struct taken *t, const char *name, int folder, struct svmdk_error *err)
-{
-	const char *slash = strrchr(name, '/');
-	const size_t length = slash ? slash - name : 0;
-
-	if (length == t->folder.length && strncmp(name, t->folder.at, length) == 0)
-		return 0;
-	claims_free(&t->there);
-	t->folder = (struct piece){ name, length };
-	return claims_read(&t->there, folder, CLAIMS_OF_LISTS, "", NULL, err);
-}
-
 /* There, or made any moment by another command, or removed by it. */
-static int name_free(struct taken *t, const char *name, bool *free_name, struct svmdk_error *err)
+static int name_free(const struct resplit_job *job, struct claimants *claimants, const char *name,
+		     bool *free_name, struct svmdk_error *err)
 {
+	const struct claim *by = NULL;
 	struct stat st;
-	int folder, ret;
+	int folder, ret = 0;
 	char *base;
 
-	if (safe_open_folder(&t->job->c.policy, name, &folder, &base, err))
+	if (safe_open_folder(&job->c.policy, name, &folder, &base, err))
 		return -1;
-	ret = read_there(t, name, folder, err);
-	*free_name = !ret && fstatat(folder, base, &st, AT_SYMLINK_NOFOLLOW) && errno == ENOENT &&
-		     !claims_find(&t->here, base) && !claims_find(&t->there, base);
+	*free_name = fstatat(folder, base, &st, AT_SYMLINK_NOFOLLOW) && errno == ENOENT;
+	if (*free_name)
+		ret = claimants_find(claimants, folder, base, &by, err);
+	*free_name &= !by;
 	close(folder);
 	free(base);
 	return ret;
@@ -61,22 +38,23 @@ static int name_free(struct taken *t, const char *name, bool *free_name, struct 
 /* What keeps a series of names from being taken: one of them is. */
 int resplit_names_free(const struct resplit_job *job, bool *free_names, struct svmdk_error *err)
 {
-	struct taken taken = { .job = job, .folder = { "", 0 } };
+	struct claimants claimants = {
+		.kind = CLAIMS_OF_LISTS,
+		.own = job->c.policy.dir.fd,
+		.self = job->c.name,
+	};
 	const struct target_extent *target;
 	size_t i;
-	int ret;
+	int ret = 0;
 
 	*free_names = true;
-	ret = claims_read(&taken.here, job->c.policy.dir.fd, CLAIMS_OF_LISTS, job->c.name, NULL,
-			  err);
 	for (i = 0; i < job->plan.nr_targets && *free_names && !ret; i++) {
 		target = &job->plan.targets[i];
 		if (job->low_space ? target->start < job->begun : target->kept)
 			continue;
-		ret = name_free(&taken, target->name, free_names, err);
+		ret = name_free(job, &claimants, target->name, free_names, err);
 	}
-	claims_free(&taken.here);
-	claims_free(&taken.there);
+	claimants_forget(&claimants);
 	return ret ? error_at(err, job->c.path, 0) : 0;
 }
 

@@ -151,3 +151,23 @@ to_disk() {
 	svmdk detach "$copy/c.vmdk"
 	copy_it
 }
+
+@test "a copy does not take the place of another container's extents" {
+	make_container "$BACKING/c.vmdk" 2048 2048
+	copied_whole
+	# There is an older descriptor beside the copy's own.
+	cp "$copy/c.vmdk" "$copy/old.vmdk"
+	random_bytes 4096 | dd of="$BACKING/c-f001.vmdk" conv=notrunc status=none
+	copied_whole
+	# The copy is another container by now.
+	rm "$copy/old.vmdk"
+	mv "$copy/c.vmdk" "$copy/mine.vmdk"
+	cp "$copy/c-f001.vmdk" "$BATS_TEST_TMPDIR/mine"
+	random_bytes 4096 | dd of="$BACKING/c-f001.vmdk" conv=notrunc status=none
+	fails_with 1 'to: c-f001.vmdk there is named by mine.vmdk, another container.s descriptor as it seems; choose another folder' \
+		copy_it
+	cmp "$BATS_TEST_TMPDIR/mine" "$copy/c-f001.vmdk"
+	[ ! -e "$copy/c.vmdk" ]
+	rm "$copy/mine.vmdk"
+	copied_whole
+}

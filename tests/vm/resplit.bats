@@ -462,7 +462,7 @@ killed_everywhere() {
 		svmdk resplit disk.vmdk -e 1M || true
 	[ -e .disk.vmdk.svmdk-files ]
 	[ ! -e disk-2-f001.vmdk ]
-	fails_with 1 'may make disk-2-f001.vmdk, or have been interrupted when it did \(.disk.vmdk.svmdk-files\); repeat that one, choose' \
+	fails_with 1 'may make or remove disk-2-f001.vmdk, or have been interrupted when it did \(.disk.vmdk.svmdk-files\); repeat that one, choose' \
 		svmdk create disk-2.vmdk 4M
 	qemu-img create -q -f vmdk -o subformat=twoGbMaxExtentFlat disk-2.vmdk 4M
 	qemu-io -f vmdk -c 'write -P 7 0 4M' disk-2.vmdk
@@ -592,4 +592,91 @@ stopped_at() {
 	refused '' grep 'another name' "$BATS_TEST_TMPDIR/said"
 	holds disk.vmdk
 	equal 25 "$(files | wc -w)"
+}
+
+@test "extents that are named with a folder are split anew, be it the descriptor's own" {
+	local name
+	enter ext4
+	for name in ./disk "$PWD/disk"; do
+		make_container disk.vmdk 4096 4096
+		sed -i "s,\"disk,\"$name," disk.vmdk
+		keep disk.vmdk
+		svmdk resplit disk.vmdk -e 1M
+		holds disk.vmdk
+		svmdk grow disk.vmdk +1M
+		rm disk*
+	done
+	# From a folder back to its own.
+	make_container disk.vmdk 4096 4096 4096
+	mkdir sub
+	mv disk-f001.vmdk sub
+	sed -i 's,"disk-f001,"sub/disk-f001,' disk.vmdk
+	keep disk.vmdk
+	svmdk resplit disk.vmdk -e 1M
+	holds disk.vmdk
+	equal 2 "$(find sub -type f | wc -l)"
+}
+
+# killed_removing: resplit, when it has removed one of the two old extents
+killed_removing() {
+	strace -qq -f -o /dev/null -e trace=unlinkat -e inject=unlinkat:signal=KILL:when=2 \
+		svmdk resplit disk.vmdk "$@" || true
+	[ -e .disk.vmdk.svmdk-files ]
+	[ ! -e disk-f001.vmdk ]
+	[ -e disk-f002.vmdk ]
+}
+
+# Who does not trust a container any more copies the old one over it, say.
+@test "what was put in the place of a killed resplit's old extents is another container's" {
+	enter ext4
+	make_container disk.vmdk 4096 4096
+	mkdir backup
+	cp disk* backup
+	mv backup/disk.vmdk backup/old.vmdk
+	keep backup/old.vmdk
+	killed_removing -e 1M
+	fails_with 1 'a command on another container may make or remove disk-f001.vmdk, .* \(.disk.vmdk.svmdk-files\); repeat that one' \
+		svmdk copy backup/old.vmdk .
+	cp backup/* .
+	svmdk resplit disk.vmdk -e 1M 2>"$BATS_TEST_TMPDIR/said"
+	cat "$BATS_TEST_TMPDIR/said"
+	grep 'disk-f001.vmdk, which an interrupted command was to remove, is named by old.vmdk too, so it stays' \
+		"$BATS_TEST_TMPDIR/said"
+	holds old.vmdk
+	holds disk.vmdk
+	[ ! -e .disk.vmdk.svmdk-files ]
+}
+
+@test "a killed resplit's old extents go, though an older descriptor is kept beside them" {
+	enter ext4
+	make_container disk.vmdk 4096 4096
+	keep disk.vmdk
+	cp disk.vmdk old.vmdk
+	killed_removing -e 1M
+	svmdk resplit disk.vmdk -e 1M
+	[ ! -e disk-f002.vmdk ]
+	holds disk.vmdk
+}
+
+# It is neither made nor removed, and in the descriptor that is on the way all the same.
+@test "killed beside an extent that stays, resplit knows its own list" {
+	local call
+	enter ext4
+	for call in 1 2 3 4; do
+		rm -f ./* .disk*
+		make_container disk.vmdk 2048 1024 1024
+		echo more >>disk-f001.vmdk
+		mv disk-f002.vmdk second
+		mv disk-f003.vmdk third
+		sed -i 's/disk-f002.vmdk/second/; s/^\(.*\)disk-f003.vmdk" 0/\1third" 0\nRW 4096 ZERO/' disk.vmdk
+		keep disk.vmdk
+		strace -qq -f -o /dev/null -e trace=unlinkat,renameat,ftruncate,fallocate \
+			-e inject="unlinkat,renameat,ftruncate,fallocate:signal=KILL:when=$call" \
+			svmdk resplit disk.vmdk -e 1M --low-space || true
+		svmdk resplit disk.vmdk -e 1M --low-space 2>"$BATS_TEST_TMPDIR/said"
+		cat "$BATS_TEST_TMPDIR/said"
+		refused '' grep 'another name' "$BATS_TEST_TMPDIR/said"
+		equal 5 "$(files | wc -w)"
+		holds disk.vmdk
+	done
 }

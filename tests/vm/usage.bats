@@ -101,3 +101,33 @@ wrong() {
 		equal 'svmdk: cannot write the output: No space left on device' "$(<stderr)"
 	done
 }
+
+# What is opened next would take the place of a closed one, and what is said would be
+# written to it: over the new descriptor, here.
+@test "with standard output and error closed, nothing is written where it does not belong" {
+	local status=0
+	svmdk create c.vmdk 4M -e 1M
+	svmdk manifest c.vmdk
+	svmdk resplit c.vmdk -e 2M >&- 2>&-
+	equal '# Disk DescriptorFile' "$(sed 1q c.vmdk)"
+	svmdk check c.vmdk
+	svmdk manifest c.vmdk
+	svmdk resplit c.vmdk -e 1M <&- 2>&-
+	svmdk check c.vmdk
+	svmdk info c.vmdk >&- 2>stderr || status=$?
+	equal 1 "$status"
+	equal 'svmdk: cannot write the output: Bad file descriptor' "$(<stderr)"
+}
+
+@test "a name that leaves no room for what is put beside a descriptor is refused" {
+	local name
+	name=$(printf 'n%.0s' {1..238}).vmdk
+	fails_with 1 'its name is too long for the files that svmdk puts beside it' \
+		svmdk create "$name" 1M
+	equal "" "$(find . -name 'n*')"
+	name=${name:1}
+	svmdk create "$name" 1M
+	svmdk grow "$name" +1M
+	svmdk manifest "$name"
+	svmdk resplit "$name" -e 512K
+}
