@@ -30,6 +30,7 @@
  * @m: what is known of its files
  * @findings: of each what was found
  * @progress: of the copying
+ * @unended: what an interrupted command left could not be cleared up before
  * @done: bytes copied
  * @healed: files that were put back
  * @failed: files that could not be
@@ -43,6 +44,7 @@ struct repair {
 	struct marks m;
 	struct finding *findings;
 	struct progress progress;
+	bool unended;
 	uint64_t done;
 	size_t healed;
 	size_t failed;
@@ -228,6 +230,18 @@ static int check_attached(const struct marks *m, struct svmdk_error *err)
 	return error_at(err, m->c->path, 0);
 }
 
+/*
+ * Nothing is cleared up while an extent is missing; but that may be what is to be repaired,
+ * so then it is done behind that.
+ */
+static int clear_up(struct repair *r, struct svmdk_error *err)
+{
+	const int ret = leftovers_recover(&r->c, NULL, err);
+
+	r->unended = ret && err->code == ENOENT;
+	return r->unended ? 0 : ret;
+}
+
 /* The locks in the order of svmdk manifest, and for its reason. */
 static int begin(struct repair *r, struct svmdk_error *err)
 {
@@ -235,8 +249,7 @@ static int begin(struct repair *r, struct svmdk_error *err)
 
 	if (container_open(&r->c, r->args.file, r->args.allow, r->args.nr_allow, err) ||
 	    marks_open(&r->m, &r->c, true, err) || marks_ask_driver(&r->m, err) ||
-	    check_attached(&r->m, err) || container_lock(&r->c, err) ||
-	    leftovers_recover(&r->c, NULL, err))
+	    check_attached(&r->m, err) || container_lock(&r->c, err) || clear_up(r, err))
 		return -1;
 	if (r->m.manifest_err.code) {
 		*err = r->m.manifest_err;
@@ -265,7 +278,7 @@ static int repair_extents(struct repair *r, bool descriptor_healed, struct svmdk
 	if (r->m.has_sidecar && (r->healed || descriptor_healed) &&
 	    marks_write(&r->m, SESSION_NONE, err))
 		return -1;
-	return 0;
+	return r->unended ? leftovers_recover(&r->c, NULL, err) : 0;
 }
 
 /* The descriptor first, for it says which the others are. */

@@ -260,3 +260,16 @@ moments=("fallocate 1" "pwrite64 2" "fsync 1" "renameat 1" "utimensat 3" "fsync 
 		rm "$trace"
 	done
 }
+
+# Else nothing is cleared up while one is missing.
+@test "a missing extent comes back though a killed command left something" {
+	strace -qq -f -o /dev/null -e trace=renameat -e inject=renameat:signal=KILL:when=1 \
+		svmdk grow c.vmdk +2M || true
+	[ -e .c.vmdk.svmdk-files ]
+	rm c-f002.vmdk
+	svmdk repair c.vmdk --from copy
+	as_before c-f002.vmdk
+	no_leftovers
+	equal 4 "$(find . -maxdepth 1 -name 'c-f*' | wc -l)"
+	equal "5 files: 5 intact, 0 changed, 0 modified, 0 damaged" "$(svmdk verify c.vmdk)"
+}
