@@ -221,8 +221,11 @@ static void compose_list(struct hashing *h, FILE *to, char end)
 	for (i = 0; i < h->nr; i++) {
 		if (h->before[i] == CHANGE_NONE)
 			continue;
-		member_print(to, h->m.members.list[h->queue[i]].name, end);
-		h->outside |= members_complain_outside(&h->m.members, h->queue[i]);
+		/* In a list that is kept until all in it has arrived it would stay for ever. */
+		if (members_complain_outside(&h->m.members, h->queue[i]))
+			h->outside = true;
+		else
+			member_print(to, h->m.members.list[h->queue[i]].name, end);
 	}
 	member_print(to, h->m.manifest_name, end);
 	member_print(to, h->m.sidecar_name, end);
@@ -435,8 +438,8 @@ const struct command cmd_manifest = {
 		"                           line, and of the manifest and the sidecar: what is to\n"
 		"                           be sent, nothing twice and nothing never:\n"
 		"                             svmdk manifest --changed -0 FILE >>LIST &&\n"
-		"                             rsync -aI --from0 --files-from=LIST . HOST:DIR &&\n"
-		"                             rm LIST\n"
+		"                             rsync -aI --ignore-missing-args --from0 \\\n"
+		"                               --files-from=LIST . HOST:DIR && rm LIST\n"
 		"  -0, --null               end each name with a NUL, not a newline\n"
 		"      --allow-outside DIR  extents may be in DIR and below, too; may be given\n"
 		"                           several times\n"

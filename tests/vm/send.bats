@@ -254,7 +254,7 @@ count_changed() {
 
 # send_listed DIR: as documented; $list goes when all in it has arrived
 send_listed() {
-	rsync -aI --from0 --files-from="$list" . "$1" && rm "$list"
+	rsync -aI --ignore-missing-args --from0 --files-from="$list" . "$1" && rm "$list"
 }
 
 # is_copy DIR: all that there is
@@ -278,6 +278,8 @@ is_copy() {
 	refused 'rsync' send_listed "$remote/no/folder"
 	write_disk "$dev" $((40 << 20)) 4096
 	svmdk manifest --changed -0 c.vmdk >>"$list"
+	# Of an extent that was there when the list was begun.
+	printf 'gone\0' >>"$list"
 	equal "c-f001.vmdk c-f006.vmdk" "$(tr '\0' '\n' <"$list" | grep -e -f0 | sort -u | xargs)"
 	send_listed "$remote/to"
 	for _ in {1..5}; do
@@ -322,5 +324,11 @@ is_copy() {
 		svmdk changed --allow-outside "$ABOVE/away" c.vmdk
 	refused "c.vmdk: $ABOVE/away/c-f002.vmdk is not a file in the container's folder" \
 		svmdk manifest --changed --allow-outside "$ABOVE/away" c.vmdk
+	# In a list that is kept until all has arrived it would be for ever.
+	touch "$ABOVE/away/c-f002.vmdk" c-f003.vmdk
+	svmdk manifest --changed --allow-outside "$ABOVE/away" c.vmdk >"$BATS_TEST_TMPDIR/list" ||
+		equal 1 "$?"
+	grep -qx c-f003.vmdk "$BATS_TEST_TMPDIR/list"
+	refused '' grep away "$BATS_TEST_TMPDIR/list"
 	rm -r "$ABOVE/away"
 }
