@@ -423,6 +423,53 @@ bool marks_sidecar_is_broken(const struct marks *m, struct svmdk_error *err)
 	return true;
 }
 
+static bool is_later(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
+}
+
+/*
+ * Of what is written from now on the manifest alone would say that it is damaged. None is
+ * proved to be as in the manifest, so each is as if its inode was another; and what is newer
+ * than the manifest, as if it was not when it was hashed.
+ */
+static int begin_sidecar(struct marks *m, struct svmdk_error *err)
+{
+	struct sidecar_entry *e;
+	struct stat manifest;
+	size_t i;
+
+	if (fstatat(folder(m), m->manifest_name, &manifest, AT_SYMLINK_NOFOLLOW)) {
+		error_errno(err, errno, "cannot look at the manifest");
+		return error_at(err, m->c->path, 0);
+	}
+	marks_look(m);
+	for (i = 0; i < m->members.nr; i++) {
+		if (!m->lines[i] || m->members.list[i].code)
+			continue;
+		e = &m->entries[i];
+		e->name = (char *)m->members.list[i].name;
+		e->hashed = true;
+		memcpy(e->hash, m->lines[i]->hash, HASH_SIZE);
+		e->facts = m->members.list[i].facts;
+		e->facts.ctime = (struct timespec){ 0 };
+		if (is_later(&e->facts.mtime, &manifest.st_mtim))
+			e->facts.mtime = manifest.st_mtim;
+	}
+	m->has_sidecar = true;
+	return 0;
+}
+
+/* One of other extents, left by a killed resplit, say, is no reason for a sidecar. */
+static bool has_its_manifest(const struct marks *m)
+{
+	struct svmdk_error ignored;
+
+	return !m->manifest_err.code &&
+	       !manifest_check_shape(&m->manifest, folder(m), m->manifest_name, &m->c->descriptor,
+				     m->c->name, &ignored);
+}
+
 int marks_attach(struct container *c, struct svmdk_error *err)
 {
 	struct marks m;
@@ -439,6 +486,8 @@ int marks_attach(struct container *c, struct svmdk_error *err)
 		marks_look(&m);
 		ret = marks_recover(&m, err);
 	}
+	if (!ret && !m.has_sidecar && has_its_manifest(&m))
+		ret = begin_sidecar(&m, err);
 	if (m.has_sidecar && !ret)
 		ret = marks_write(&m, SESSION_ATTACHED, err);
 	marks_close(&m);

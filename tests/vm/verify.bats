@@ -302,3 +302,32 @@ states() {
 	fails_with 1 "c.vmdk.svmdk: not a regular file" ends svmdk manifest c.vmdk
 	fails_with 1 "c.vmdk.svmdk: not a regular file" ends svmdk attach c.vmdk
 }
+
+# Else there was nothing to tell it by, and repair put back what was before.
+@test "what is written to a disk that lost its sidecar is changed, and not damaged" {
+	local device
+	svmdk manifest c.vmdk
+	rsync -a c.vmdk* c-f*.vmdk copy/
+	rm c.vmdk.svmdk
+	random_bytes 4096 | dd of=c-f001.vmdk conv=notrunc status=none
+	device=$(svmdk attach c.vmdk)
+	write_disk "$device" $((1 << 20)) 4096
+	equal "modified changed intact intact intact" "$(states c.vmdk)"
+	svmdk detach "$device"
+	flip_bit c-f003.vmdk 99
+	equal "modified changed damaged intact changed" "$(states c.vmdk)"
+	# None is proved to be as it was hashed, without being read.
+	equal "c-f001.vmdk c-f002.vmdk c-f003.vmdk c-f004.vmdk" "$(svmdk changed c.vmdk | grep -o 'c-f.*' | xargs)"
+	cp c-f002.vmdk written
+	svmdk repair c.vmdk --from copy || equal 1 "$?"
+	cmp c-f002.vmdk written
+	cmp c-f003.vmdk copy/c-f003.vmdk
+	refused '' cmp c-f001.vmdk copy/c-f001.vmdk
+	svmdk manifest c.vmdk
+	equal "5 files: 5 intact, 0 changed, 0 modified, 0 damaged" "$(svmdk verify c.vmdk)"
+	# A container without a manifest gets no sidecar, nor does one that is only read.
+	rm c.vmdk.*
+	device=$(svmdk attach c.vmdk)
+	svmdk detach "$device"
+	[ ! -e c.vmdk.svmdk ]
+}
