@@ -93,9 +93,9 @@ static int parse_hash(const char *word, struct sidecar_entry *entry)
 }
 
 /* Returns 0, EINVAL or ENOMEM. */
-static int parse_entry(struct sidecar *s, char *line)
+static int parse_entry(struct sidecar *s, char *line, unsigned int number)
 {
-	struct sidecar_entry entry = { 0 };
+	struct sidecar_entry entry = { .line = number };
 	char *mark = next_word(&line), *hash;
 
 	if (!mark || (strcmp(mark, "clean") && strcmp(mark, "changed")))
@@ -146,7 +146,7 @@ static int parse_line(struct sidecar *s, char *line, size_t length, unsigned int
 	case 3:
 		return strncmp(line, "session ", 8) ? EINVAL : parse_session(s, line + 8);
 	default:
-		return parse_entry(s, line);
+		return parse_entry(s, line, number);
 	}
 }
 
@@ -175,8 +175,15 @@ static int parse(struct sidecar *s, struct side_file *file, struct svmdk_error *
 
 static int compare_entries(const void *a, const void *b)
 {
-	return strcmp(((const struct sidecar_entry *)a)->name,
-		      ((const struct sidecar_entry *)b)->name);
+	const struct sidecar_entry *one = a, *other = b;
+	int order = strcmp(one->name, other->name);
+
+	return order ? order : (one->line > other->line) - (one->line < other->line);
+}
+
+static int compare_name(const void *name, const void *entry)
+{
+	return strcmp(name, ((const struct sidecar_entry *)entry)->name);
 }
 
 static int find_twice(const struct sidecar *s, struct svmdk_error *err)
@@ -184,8 +191,12 @@ static int find_twice(const struct sidecar *s, struct svmdk_error *err)
 	size_t i;
 
 	for (i = 1; i < s->nr; i++) {
-		if (strcmp(s->list[i - 1].name, s->list[i].name) == 0)
-			return error_set(err, EINVAL, "%s stands in it twice", s->list[i].name);
+		if (strcmp(s->list[i - 1].name, s->list[i].name))
+			continue;
+		error_set(err, EINVAL, "%s stands in line %u already", s->list[i].name,
+			  s->list[i - 1].line);
+		err->line = s->list[i].line;
+		return -1;
 	}
 	return 0;
 }
@@ -213,11 +224,9 @@ int sidecar_read(struct sidecar *s, int dirfd, const char *name, struct svmdk_er
 
 struct sidecar_entry *sidecar_find(const struct sidecar *s, const char *name)
 {
-	const struct sidecar_entry key = { .name = (char *)name };
-
 	if (!s->nr)
 		return NULL;
-	return bsearch(&key, s->list, s->nr, sizeof(*s->list), compare_entries);
+	return bsearch(name, s->list, s->nr, sizeof(*s->list), compare_name);
 }
 
 int sidecar_add(struct sidecar *s, const struct sidecar_entry *entry)

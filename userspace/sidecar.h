@@ -75,6 +75,7 @@ struct facts {
  * @facts: as they were when @hash was taken, or when it was marked as changed
  * @hashed: there is a @hash
  * @hash: as it went to the manifest
+ * @line: of the sidecar, from 1; 0 when it was not read
  */
 struct sidecar_entry {
 	char *name;
@@ -82,6 +83,7 @@ struct sidecar_entry {
 	struct facts facts;
 	bool hashed;
 	unsigned char hash[HASH_SIZE];
+	unsigned int line;
 };
 
 /**

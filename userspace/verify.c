@@ -192,8 +192,11 @@ static int open_marks(struct marks *m, struct container *c, struct svmdk_error *
 	if (check_manifest(m, err))
 		return -1;
 	if (m->sidecar_err.code && m->sidecar_err.code != ENOENT)
-		message_warn(m->sidecar_err.file, m->sidecar_err.line,
-			     "%s; the files are judged by their hashes alone", m->sidecar_err.text);
+		message_warn(
+			m->sidecar_err.file, m->sidecar_err.line,
+			"%s; the files are judged by their hashes alone; when these are as they "
+			"should be, svmdk manifest makes a new one",
+			m->sidecar_err.text);
 	return 0;
 }
 

@@ -122,7 +122,7 @@ static void refuses_what_is_none(void **state)
 	refuse(TOP "clean 5 1.000000002 3 4.000000005 - name\n", 4);
 	refuse(TOP "clean 5 1.000000002 0 4.000000005 " HASH " name\n", 4);
 	refuse(TOP LINE "\n", 5);
-	refuse(TOP LINE LINE, 0);
+	refuse(TOP LINE LINE, 5);
 }
 
 static void writes_what_it_reads(void **state)

@@ -119,6 +119,20 @@ states() {
 	equal "intact intact damaged intact intact" "$(states copy/c.vmdk)"
 }
 
+@test "a sidecar that has a file twice is refused by the line, and the warning says what helps" {
+	local line
+	svmdk manifest c.vmdk
+	line=$(sed -n 5p c.vmdk.svmdk)
+	echo "$line" >>c.vmdk.svmdk
+	svmdk verify c.vmdk 2>said
+	equal 1 "$(wc -l <said)"
+	grep -q '^svmdk: c.vmdk.svmdk:9: warning: c-f002.vmdk stands in line 5 already; .*svmdk manifest makes a new one' said
+	fails_with 1 "c.vmdk.svmdk:9: c-f002.vmdk stands in line 5 already; take it away if" \
+		svmdk repair c.vmdk --from .
+	svmdk manifest c.vmdk
+	equal "" "$(svmdk verify c.vmdk 2>&1 >/dev/null)"
+}
+
 @test "a manifest that was cut short is not believed, and hides no damage" {
 	local lines
 	mkdir copy
