@@ -25,7 +25,9 @@
  * @fd: the file, locked; -1 when it is missing
  * @st: its status
  * @hash: of it
- * @wanted: the hash that the manifest has
+ * @unreadable: it is there, and has no @hash
+ * @m: the manifest
+ * @wanted: the hash that this has
  * @reshaped: it is whole, and of extents that the manifest has not
  * @lock: holds the lock on the sidecar, or -1
  * @session: there is one that did not end
@@ -40,6 +42,8 @@ struct lost_descriptor {
 	int fd;
 	struct stat st;
 	unsigned char hash[HASH_SIZE];
+	bool unreadable;
+	struct manifest m;
 	unsigned char wanted[HASH_SIZE];
 	bool reshaped;
 	int lock;
@@ -119,40 +123,15 @@ static int check_attached(const struct lost_descriptor *d, struct svmdk_error *e
 	return error_at(err, d->path, 0);
 }
 
-/*
- * A descriptor that can be read was not damaged into one of more extents, or of
- * others: it grew, or was split anew, and the copy's would lose what came with that.
- */
-static bool is_reshaped(const struct lost_descriptor *d, const struct manifest *m)
-{
-	struct svmdk_error err;
-	struct descriptor descriptor;
-	struct side_file file;
-	bool reshaped;
-
-	if (d->fd < 0 || side_file_read(&file, d->to.dir.fd, d->name, &err))
-		return false;
-	reshaped = descriptor_parse(&descriptor, file.bytes, file.length, &err) == 0;
-	if (reshaped) {
-		reshaped = manifest_lacks_extent(m, d->to.dir.fd, &descriptor);
-		descriptor_free(&descriptor);
-	}
-	side_file_free(&file);
-	return reshaped;
-}
-
 static int read_manifest(struct lost_descriptor *d, struct svmdk_error *err)
 {
 	const struct manifest_line *line;
-	struct manifest m;
 	char *name;
 	int ret;
 
 	if (asprintf(&name, "%s" MANIFEST_SUFFIX, d->name) < 0)
 		return fail(d, ENOMEM, "cannot read the manifest", err);
-	ret = manifest_read(&m, d->to.dir.fd, name, err);
-	if (!ret)
-		d->reshaped = is_reshaped(d, &m);
+	ret = manifest_read(&d->m, d->to.dir.fd, name, err);
 	free(name);
 	if (ret && err->code == ENOENT) {
 		error_set(err, ENOENT,
@@ -161,12 +140,11 @@ static int read_manifest(struct lost_descriptor *d, struct svmdk_error *err)
 	}
 	if (ret)
 		return -1;
-	line = manifest_find(&m, d->name);
-	if (line)
+	line = manifest_find(&d->m, d->name);
+	if (line) {
 		memcpy(d->wanted, line->hash, HASH_SIZE);
-	manifest_free(&m);
-	if (line)
 		return 0;
+	}
 	error_set(err, ENOENT, "its manifest says nothing of the descriptor");
 	return error_at(err, d->path, 0);
 }
@@ -200,18 +178,50 @@ static int read_sidecar(struct lost_descriptor *d, struct svmdk_error *err)
 	return ret;
 }
 
-static int hash_present(struct lost_descriptor *d, struct svmdk_error *err)
+/* As of an extent, a bad block is damage; and nobody writes a descriptor of that length. */
+static bool is_damage(int code)
+{
+	return code == EIO || code == EUCLEAN || code == EFBIG;
+}
+
+/*
+ * A descriptor that can be read was not damaged into one of more extents, or of
+ * others: it grew, or was split anew, and the copy's would lose what came with that.
+ */
+static bool is_reshaped(const struct lost_descriptor *d, const struct side_file *file)
+{
+	struct descriptor descriptor;
+	struct svmdk_error err;
+	bool reshaped;
+
+	if (descriptor_parse(&descriptor, file->bytes, file->length, &err))
+		return false;
+	reshaped = manifest_lacks_extent(&d->m, d->to.dir.fd, &descriptor);
+	descriptor_free(&descriptor);
+	return reshaped;
+}
+
+static int read_present(struct lost_descriptor *d, struct svmdk_error *err)
 {
 	struct side_file file;
 	int ret;
 
 	if (d->fd < 0)
 		return 0;
-	if (side_file_read(&file, d->to.dir.fd, d->name, err))
-		return error_at(err, d->path, 0);
+	if (side_file_read(&file, d->to.dir.fd, d->name, err)) {
+		d->unreadable = is_damage(err->code);
+		return d->unreadable ? 0 : error_at(err, d->path, 0);
+	}
+	d->reshaped = is_reshaped(d, &file);
 	ret = hash_bytes(d->hash, file.bytes, file.length, err);
 	side_file_free(&file);
 	return ret;
+}
+
+/* It is there, and what the manifest says. */
+static bool is_whole(const struct lost_descriptor *d)
+{
+	return d->fd >= 0 && !d->unreadable && memcmp(d->hash, d->wanted, HASH_SIZE) == 0;
 }
 
 /* The same as of an extent; see verdict.h. Returns whether it is to be healed. */
@@ -232,7 +242,9 @@ static bool judge(const struct lost_descriptor *d, bool modified, const char **r
 	if (d->known && (!d->entry.hashed || memcmp(d->entry.hash, d->wanted, HASH_SIZE) ||
 			 (d->session && moved) || (d->entry.changed && !moved)))
 		return false;
-	*reason = moved ? "modified by another program; --modified undoes that" : "damaged";
+	*reason = d->unreadable ? "cannot be read" : "damaged";
+	if (moved)
+		*reason = "modified by another program; --modified undoes that";
 	return !moved || modified;
 }
 
@@ -263,10 +275,10 @@ static int look_and_heal(struct lost_descriptor *d, const struct open_policy *fr
 	/* First the lock that svmdk detach has too; what says more, before that. */
 	if (find_folder(d, err) || check_attached(d, err) || read_sidecar(d, err) ||
 	    open_present(d, err) || check_attached(d, err) || read_manifest(d, err) ||
-	    hash_present(d, err))
+	    read_present(d, err))
 		return -1;
 	*lost = LOST_NOT;
-	if (d->fd >= 0 && memcmp(d->hash, d->wanted, HASH_SIZE) == 0)
+	if (is_whole(d))
 		return 0;
 	*lost = LOST_LEFT;
 	if (!judge(d, modified, reason))
@@ -287,6 +299,7 @@ int lost_descriptor_heal(const char *path, const struct open_policy *from, bool 
 		close(d.lock);
 	if (d.to.dir.path)
 		open_policy_free(&d.to);
+	manifest_free(&d.m);
 	free(d.real_path);
 	return ret;
 }

@@ -140,6 +140,24 @@ no_leftovers() {
 	no_leftovers
 }
 
+# A bad block is damage, of a descriptor as of an extent; whatever is that long is none.
+@test "a descriptor that cannot be read, or is far too long, comes back too" {
+	strace -qq -o /dev/null -P "$PWD/c.vmdk" -e trace=read -e inject=read:error=EIO:when=1 \
+		svmdk repair c.vmdk --from copy >said
+	equal "repaired  c.vmdk: cannot be read" "$(cat said)"
+	as_before c.vmdk
+	truncate -s 70M c.vmdk
+	refused "modified by another program; --modified undoes that" svmdk repair c.vmdk --from copy
+	svmdk repair c.vmdk --from copy --modified
+	as_before c.vmdk
+	truncate -s 70M c.vmdk
+	rm c.vmdk.svmdk
+	svmdk repair c.vmdk --from copy
+	cmp c.vmdk good/c.vmdk
+	svmdk verify c.vmdk
+	no_leftovers
+}
+
 @test "what is attached is not repaired, and neither is a container without a manifest" {
 	local device
 	flip_bit c-f001.vmdk 99
