@@ -271,7 +271,8 @@ static int repair_extents(struct repair *r, bool descriptor_healed, struct svmdk
 {
 	if (begin(r, err) || verdicts_find(&r->m, &r->findings, err))
 		return -1;
-	if (descriptor_healed)
+	/* Between there and here nobody had a lock: it may have grown. */
+	if (descriptor_healed && finding_of(r, r->m.members.nr - 1)->verdict == VERDICT_INTACT)
 		keep_facts(r, r->m.members.nr - 1);
 	repair_all(r);
 	/* Also what was done before it was interrupted. */

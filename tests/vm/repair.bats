@@ -291,3 +291,25 @@ moments=("fallocate 1" "pwrite64 2" "fsync 1" "renameat 1" "utimensat 3" "fsync 
 	equal 4 "$(find . -maxdepth 1 -name 'c-f*' | wc -l)"
 	equal "5 files: 5 intact, 0 changed, 0 modified, 0 damaged" "$(svmdk verify c.vmdk)"
 }
+
+# Between the descriptor and the rest of it nobody has a lock.
+@test "a grow right behind the healing of the descriptor is neither forgotten nor undone" {
+	local tracer trace=$BATS_TEST_TMPDIR/trace
+	rm c.vmdk
+	# The fourth is that of its lock.
+	strace -qq -o "$trace" -P "$PWD/c.vmdk.svmdk" -e trace=close \
+		-e inject=close:signal=STOP:when=4 svmdk repair c.vmdk --from copy 3>&- &
+	tracer=$!
+	eventually grep -q 'stopped by SIGSTOP' "$trace"
+	as_before c.vmdk
+	svmdk grow c.vmdk +1M
+	cp c.vmdk grown
+	pkill -CONT -P "$tracer"
+	wait "$tracer"
+	cmp c.vmdk grown
+	svmdk verify c.vmdk >said
+	grep -qx 'changed   c.vmdk: written through svmdk since the manifest' said
+	svmdk repair c.vmdk --from copy
+	cmp c.vmdk grown
+	svmdk check c.vmdk
+}
