@@ -7,13 +7,13 @@
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "container.h"
+#include "extent_naming.h"
 #include "leftovers.h"
 #include "manifest_file.h"
 #include "replace.h"
@@ -110,15 +110,7 @@ char *container_side_name(const struct container *c, const char *suffix)
 
 char *container_stem(const struct container *c)
 {
-	const char *name = c->name;
-	size_t length;
-
-	if (strncmp(name, REPLACE_PREFIX, strlen(REPLACE_PREFIX)) == 0)
-		name += strlen(REPLACE_PREFIX);
-	length = strlen(name);
-	if (length > 5 && strcasecmp(name + length - 5, ".vmdk") == 0)
-		length -= 5;
-	return strndup(name, length);
+	return extent_stem(c->name);
 }
 
 /* What a command would write over or take away, were it an extent. */

@@ -9,23 +9,12 @@
 #include <unistd.h>
 
 #include "../kmod/uapi/svmdk.h"
+#include "extent_naming.h"
 #include "growth_plan.h"
 #include "safe_open.h"
 #include "size.h"
 
 #define DEFAULT_EXTENT_SECTORS ((UINT64_C(128) << 20) >> SECTOR_SHIFT)
-
-/**
- * struct naming - how the new files are named
- * @folder: of them, as the descriptor names it: "" or something that ends in /
- * @stem: what their names begin with
- * @number: of the next
- */
-struct naming {
-	char *folder;
-	char *stem;
-	uint64_t number;
-};
 
 static int no_memory(struct svmdk_error *err)
 {
@@ -69,39 +58,6 @@ static bool can_lengthen(const struct container *c, const struct extent *e,
 	       !named_elsewhere(&c->descriptor, e);
 }
 
-/* X-f012.vmdk is number 12 of X; what has another name says nothing. */
-static bool split_name(const char *base, struct naming *n)
-{
-	const char *dash = strrchr(base, '-');
-	unsigned int number;
-	int length = 0;
-
-	if (!dash || dash == base || sscanf(dash, "-f%9u.vmdk%n", &number, &length) != 1 ||
-	    !length || dash[length] || strspn(dash + 2, "0123456789") < 3)
-		return false;
-	n->stem = strndup(base, dash - base);
-	n->number = number;
-	return true;
-}
-
-static void name_by_descriptor(const struct container *c, struct naming *n)
-{
-	n->stem = container_stem(c);
-	n->number = c->descriptor.nr_extents;
-}
-
-/* New files go where the last one is, and on with its numbers. */
-static int find_naming(const struct container *c, const char *last, struct naming *n,
-		       struct svmdk_error *err)
-{
-	const char *slash = last ? strrchr(last, '/') : NULL;
-
-	n->folder = slash ? strndup(last, slash + 1 - last) : strdup("");
-	if (!last || !split_name(slash ? slash + 1 : last, n))
-		name_by_descriptor(c, n);
-	return n->folder && n->stem ? 0 : no_memory(err);
-}
-
 /* There, or made any moment by another command, or removed by it. */
 static int is_taken(struct growth_plan *p, const char *base, bool *taken, struct svmdk_error *err)
 {
@@ -116,7 +72,8 @@ static int is_taken(struct growth_plan *p, const char *base, bool *taken, struct
 	return ret;
 }
 
-static int next_name(struct growth_plan *p, struct naming *n, char **base, struct svmdk_error *err)
+static int next_name(struct growth_plan *p, struct extent_naming *n, char **base,
+		     struct svmdk_error *err)
 {
 	bool taken;
 
@@ -149,7 +106,7 @@ static int add_file(struct growth_plan *p, char *name, uint64_t begin, uint64_t 
 	return 0;
 }
 
-static int add_extent(struct growth_plan *p, struct naming *n, enum extent_type type,
+static int add_extent(struct growth_plan *p, struct extent_naming *n, enum extent_type type,
 		      uint64_t sectors, struct svmdk_error *err)
 {
 	struct extent *extents = reallocarray(p->extents, p->nr_extents + 1, sizeof(*extents));
@@ -179,7 +136,7 @@ static int lengthen(struct growth_plan *p, uint64_t sectors, struct svmdk_error 
 			(e->offset + sectors) << SECTOR_SHIFT, err);
 }
 
-static int plan_extents(struct growth_plan *p, const struct container *c, struct naming *n,
+static int plan_extents(struct growth_plan *p, const struct container *c, struct extent_naming *n,
 			uint64_t sectors, uint64_t each, bool can_grow, struct svmdk_error *err)
 {
 	const struct extent *last = &c->descriptor.extents[c->descriptor.nr_extents - 1];
@@ -230,7 +187,7 @@ static int check_unused(const struct container *c, size_t i, struct svmdk_error 
 }
 
 /* The last extent that has a file says where the others go, and whose they are. */
-static int examine_last(struct growth_plan *p, const struct container *c, struct naming *n,
+static int examine_last(struct growth_plan *p, const struct container *c, struct extent_naming *n,
 			bool *can_grow, struct svmdk_error *err)
 {
 	const struct descriptor *d = &c->descriptor;
@@ -256,7 +213,7 @@ static int examine_last(struct growth_plan *p, const struct container *c, struct
 	if (safe_open_folder(&c->policy, name ? name : c->name, &p->files.dirfd, &base, err))
 		return error_at(err, c->path, i ? d->extents[i - 1].line : 0);
 	free(base);
-	if (find_naming(c, name, n, err))
+	if (extent_naming_find(n, name, c->name, d->nr_extents, err))
 		return -1;
 	p->path = path_of(c, name ? name : c->name);
 	p->files.path = p->path;
@@ -267,7 +224,7 @@ int growth_plan_make(struct growth_plan *p, const struct container *c, uint64_t 
 		     uint64_t extent_sectors, bool attached, struct svmdk_error *err)
 {
 	const struct descriptor *d = &c->descriptor;
-	struct naming naming = { 0 };
+	struct extent_naming naming = { 0 };
 	bool can_grow = false;
 	int result;
 
@@ -294,8 +251,7 @@ int growth_plan_make(struct growth_plan *p, const struct container *c, uint64_t 
 		extent_sectors = can_grow && is_monolithic(d) ? sectors : growth_extent_sectors(d);
 	if (!result)
 		result = plan_extents(p, c, &naming, sectors, extent_sectors, can_grow, err);
-	free(naming.folder);
-	free(naming.stem);
+	extent_naming_free(&naming);
 	if (result)
 		growth_plan_free(p);
 	return result;
