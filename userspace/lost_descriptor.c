@@ -11,6 +11,7 @@
 
 #include "control.h"
 #include "heal.h"
+#include "later_extents.h"
 #include "lost_descriptor.h"
 #include "manifest_file.h"
 #include "side_file.h"
@@ -19,6 +20,9 @@
 /**
  * struct lost_descriptor - a descriptor that may be damaged or missing
  * @path: as the user gave it
+ * @args: that, and the folders of --allow-outside
+ * @from: the folder of the copy
+ * @modified: one that another program wrote is put back, too
  * @real_path: absolute; its folder has no symbolic links in it
  * @name: last part of @real_path
  * @to: its folder
@@ -26,16 +30,21 @@
  * @st: its status
  * @hash: of it
  * @unreadable: it is there, and has no @hash
+ * @usable: it is there, and a descriptor, whatever of it may be damaged
  * @m: the manifest
  * @wanted: the hash that this has
  * @reshaped: it is whole, and of extents that the manifest has not
  * @lock: holds the lock on the sidecar, or -1
- * @session: there is one that did not end
- * @known: the sidecar has @entry
+ * @has_sidecar: there is one
+ * @session: it tells of one that did not end
+ * @known: it has @entry
  * @entry: of it
  */
 struct lost_descriptor {
 	const char *path;
+	const struct container_args *args;
+	const struct open_policy *from;
+	bool modified;
 	char *real_path;
 	const char *name;
 	struct open_policy to;
@@ -43,10 +52,12 @@ struct lost_descriptor {
 	struct stat st;
 	unsigned char hash[HASH_SIZE];
 	bool unreadable;
+	bool usable;
 	struct manifest m;
 	unsigned char wanted[HASH_SIZE];
 	bool reshaped;
 	int lock;
+	bool has_sidecar;
 	bool session;
 	bool known;
 	struct sidecar_entry entry;
@@ -60,13 +71,11 @@ static int fail(const struct lost_descriptor *d, int code, const char *what,
 }
 
 /* A link is followed as long as it leads somewhere. */
-static int find_folder(struct lost_descriptor *d, struct svmdk_error *err)
+static int find_path(struct lost_descriptor *d, struct svmdk_error *err)
 {
-	const struct stat none = { 0 };
 	const char *slash = strrchr(d->path, '/');
 	const char *last = slash ? slash + 1 : d->path;
 	char *copy, *dir;
-	int ret;
 
 	d->real_path = realpath(d->path, NULL);
 	if (!d->real_path && errno == ENOENT && *last) {
@@ -80,11 +89,25 @@ static int find_folder(struct lost_descriptor *d, struct svmdk_error *err)
 	if (!d->real_path)
 		return fail(d, errno, "cannot find the descriptor", err);
 	d->name = strrchr(d->real_path, '/') + 1;
+	return 0;
+}
+
+static int find_folder(struct lost_descriptor *d, struct svmdk_error *err)
+{
+	const struct stat none = { 0 };
+	char *copy;
+	size_t i;
+	int ret;
+
+	if (find_path(d, err))
+		return -1;
 	copy = strdup(d->real_path);
 	if (!copy)
 		return fail(d, ENOMEM, "cannot find the descriptor", err);
 	ret = open_policy_init(&d->to, dirname(copy), &none, err);
 	free(copy);
+	for (i = 0; i < d->args->nr_allow && !ret; i++)
+		ret = open_policy_allow(&d->to, d->args->allow[i], err);
 	return ret;
 }
 
@@ -166,6 +189,7 @@ static int read_sidecar(struct lost_descriptor *d, struct svmdk_error *err)
 					"; take it away if the hashes alone are to decide what "
 					"is damaged");
 	} else if (!ret) {
+		d->has_sidecar = true;
 		d->session = s.session != SESSION_NONE;
 		found = sidecar_find(&s, d->name);
 		d->known = found;
@@ -188,17 +212,16 @@ static bool is_damage(int code)
  * A descriptor that can be read was not damaged into one of more extents, or of
  * others: it grew, or was split anew, and the copy's would lose what came with that.
  */
-static bool is_reshaped(const struct lost_descriptor *d, const struct side_file *file)
+static void parse_present(struct lost_descriptor *d, const struct side_file *file)
 {
 	struct descriptor descriptor;
 	struct svmdk_error err;
-	bool reshaped;
 
 	if (descriptor_parse(&descriptor, file->bytes, file->length, &err))
-		return false;
-	reshaped = manifest_lacks_extent(&d->m, d->to.dir.fd, &descriptor);
+		return;
+	d->usable = true;
+	d->reshaped = manifest_lacks_extent(&d->m, d->to.dir.fd, &descriptor);
 	descriptor_free(&descriptor);
-	return reshaped;
 }
 
 static int read_present(struct lost_descriptor *d, struct svmdk_error *err)
@@ -212,7 +235,7 @@ static int read_present(struct lost_descriptor *d, struct svmdk_error *err)
 		d->unreadable = is_damage(err->code);
 		return d->unreadable ? 0 : error_at(err, d->path, 0);
 	}
-	d->reshaped = is_reshaped(d, &file);
+	parse_present(d, &file);
 	ret = hash_bytes(d->hash, file.bytes, file.length, err);
 	side_file_free(&file);
 	return ret;
@@ -224,41 +247,95 @@ static bool is_whole(const struct lost_descriptor *d)
 	return d->fd >= 0 && !d->unreadable && memcmp(d->hash, d->wanted, HASH_SIZE) == 0;
 }
 
-/* The same as of an extent; see verdict.h. Returns whether it is to be healed. */
-static bool judge(const struct lost_descriptor *d, bool modified, const char **reason)
+/* Size or mtime say that it was written. */
+static bool has_moved(const struct lost_descriptor *d)
 {
 	struct facts facts;
-	bool moved;
 
-	*reason = "missing";
-	if (d->fd < 0)
-		return true;
-	*reason = "it has extents that the manifest does not know";
-	if (d->reshaped)
+	if (d->fd < 0 || !d->known || !d->entry.facts.inode)
 		return false;
 	facts_of(&facts, &d->st, d->st.st_size);
-	moved = d->known && d->entry.facts.inode && !facts_same_content(&facts, &d->entry.facts);
-	*reason = "changed through svmdk since the manifest";
-	if (d->known && (!d->entry.hashed || memcmp(d->entry.hash, d->wanted, HASH_SIZE) ||
-			 (d->session && moved) || (d->entry.changed && !moved)))
-		return false;
-	*reason = d->unreadable ? "cannot be read" : "damaged";
-	if (moved)
-		*reason = "modified by another program; --modified undoes that";
-	return !moved || modified;
+	return !facts_same_content(&facts, &d->entry.facts);
 }
 
-static int heal(struct lost_descriptor *d, const struct open_policy *from, struct svmdk_error *err)
+/* By what the sidecar says; NULL when svmdk has given it no other text since the manifest. */
+static const char *why_newer(const struct lost_descriptor *d)
+{
+	if (!d->has_sidecar)
+		return NULL;
+	if (!d->known)
+		return "the sidecar knows nothing of it";
+	if (d->entry.changed || !d->entry.hashed)
+		return "changed through svmdk since the manifest";
+	if (memcmp(d->entry.hash, d->wanted, HASH_SIZE))
+		return "the sidecar is of another time than the manifest";
+	if (d->session && (d->fd < 0 || has_moved(d)))
+		return "it may have been changed in a session that did not end by svmdk detach";
+	return NULL;
+}
+
+/* The same as of an extent; see verdict.h. Returns whether it is to be healed. */
+static bool judge(const struct lost_descriptor *d, const char **reason)
+{
+	const bool moved = has_moved(d);
+
+	*reason = d->reshaped ? "it has extents that the manifest does not know" : why_newer(d);
+	if (*reason)
+		return false;
+	*reason = d->unreadable ? "cannot be read" : "damaged";
+	if (d->fd < 0)
+		*reason = "missing";
+	if (moved)
+		*reason = "modified by another program; --modified undoes that";
+	return !moved || d->modified;
+}
+
+/* Without one there is nothing to go on with, and the copy's may be of a smaller disk. */
+static int refuse_older(const struct lost_descriptor *d, const char *why, struct svmdk_error *err)
+{
+	error_set(err, ESTALE,
+		  "%s, and not put back: %s, so the descriptor in %s may be older than the disk; "
+		  "put back one of after the change, or copy that one by hand if the disk was not "
+		  "grown or split anew since",
+		  d->fd < 0 ? "missing" : "damaged", why, d->from->dir.path);
+	return error_at(err, d->path, 0);
+}
+
+/* That it is the right one, whether there is one, is for heal_file() to say. */
+static int check_copy(const struct lost_descriptor *d, struct svmdk_error *err)
+{
+	unsigned char hash[HASH_SIZE];
+	struct descriptor copy;
+	const struct older older = { d->name, &copy, &d->m, &d->to, d->from };
+	struct svmdk_error ignored;
+	struct side_file file;
+	int ret;
+
+	if (side_file_read(&file, d->from->dir.fd, d->name, err)) {
+		if (err->code == ENOENT)
+			return 0;
+		error_set(err, err->code, "its copy in %s: %s", d->from->dir.path, err->text);
+		return error_at(err, d->path, 0);
+	}
+	ret = hash_bytes(hash, file.bytes, file.length, err);
+	if (!ret && memcmp(hash, d->wanted, HASH_SIZE) == 0 &&
+	    descriptor_parse(&copy, file.bytes, file.length, &ignored) == 0) {
+		ret = later_extents_refuse(&older, err);
+		descriptor_free(&copy);
+	}
+	side_file_free(&file);
+	return ret ? error_at(err, d->path, 0) : 0;
+}
+
+static int heal(struct lost_descriptor *d, struct svmdk_error *err)
 {
 	struct progress progress;
 	struct healing h = {
 		.to = &d->to,
-		.from = from,
+		.from = d->from,
 		.name = d->name,
 		.hash = d->wanted,
-		.mtime = d->known && d->entry.facts.inode && !d->entry.changed ?
-				 &d->entry.facts.mtime :
-				 NULL,
+		.mtime = d->known && d->entry.facts.inode ? &d->entry.facts.mtime : NULL,
 		.progress = &progress,
 	};
 	int ret;
@@ -269,9 +346,11 @@ static int heal(struct lost_descriptor *d, const struct open_policy *from, struc
 	return ret ? error_at(err, d->path, 0) : 0;
 }
 
-static int look_and_heal(struct lost_descriptor *d, const struct open_policy *from, bool modified,
-			 const char **reason, enum lost *lost, struct svmdk_error *err)
+static int look_and_heal(struct lost_descriptor *d, const char **reason, enum lost *lost,
+			 struct svmdk_error *err)
 {
+	const char *why;
+
 	/* First the lock that svmdk detach has too; what says more, before that. */
 	if (find_folder(d, err) || check_attached(d, err) || read_sidecar(d, err) ||
 	    open_present(d, err) || check_attached(d, err) || read_manifest(d, err) ||
@@ -281,17 +360,29 @@ static int look_and_heal(struct lost_descriptor *d, const struct open_policy *fr
 	if (is_whole(d))
 		return 0;
 	*lost = LOST_LEFT;
-	if (!judge(d, modified, reason))
-		return 0;
+	if (!judge(d, reason)) {
+		why = d->usable ? NULL : why_newer(d);
+		return why ? refuse_older(d, why, err) : 0;
+	}
+	if (check_copy(d, err))
+		return -1;
 	*lost = LOST_HEALED;
-	return heal(d, from, err);
+	return heal(d, err);
 }
 
-int lost_descriptor_heal(const char *path, const struct open_policy *from, bool modified,
-			 const char **reason, enum lost *lost, struct svmdk_error *err)
+int lost_descriptor_heal(const struct container_args *args, const struct open_policy *from,
+			 bool modified, const char **reason, enum lost *lost,
+			 struct svmdk_error *err)
 {
-	struct lost_descriptor d = { .path = path, .fd = -1, .lock = -1 };
-	int ret = look_and_heal(&d, from, modified, reason, lost, err);
+	struct lost_descriptor d = {
+		.path = args->file,
+		.args = args,
+		.from = from,
+		.modified = modified,
+		.fd = -1,
+		.lock = -1,
+	};
+	int ret = look_and_heal(&d, reason, lost, err);
 
 	if (d.fd >= 0)
 		close(d.fd);

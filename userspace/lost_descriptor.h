@@ -4,6 +4,7 @@
 #define SVMDK_LOST_DESCRIPTOR_H
 
 #include <stdbool.h>
+#include "command.h"
 #include "message.h"
 #include "safe_open.h"
 
@@ -21,7 +22,7 @@ enum lost {
 
 /**
  * lost_descriptor_heal() - put a descriptor back that is damaged or missing
- * @path: of the descriptor, which need not be one any more
+ * @args: the descriptor, which need not be one any more, and where extents may be
  * @from: where the copy may be, under the same name
  * @modified: also one that another program wrote
  * @reason: set to why it was left, or what was wrong with it; a string that
@@ -29,11 +30,14 @@ enum lost {
  * @lost: set to what became of it
  * @err: filled on failure, with @err->file
  *
- * For this the descriptor is not understood, for it may be none any more: only
- * its bytes are compared with the manifest. Refuses when it is attached or
- * another svmdk command is at work on it. Returns 0 or -1.
+ * For this the descriptor need not be understood, for it may be none any more: its
+ * bytes are compared with the manifest. Refuses when it is attached or another
+ * svmdk command is at work on it, and to put one back that the disk has outgrown:
+ * of before what the sidecar says was changed, or without extents that are there;
+ * see later_extents.h. Returns 0 or -1.
  */
-int lost_descriptor_heal(const char *path, const struct open_policy *from, bool modified,
-			 const char **reason, enum lost *lost, struct svmdk_error *err);
+int lost_descriptor_heal(const struct container_args *args, const struct open_policy *from,
+			 bool modified, const char **reason, enum lost *lost,
+			 struct svmdk_error *err);
 
 #endif /* SVMDK_LOST_DESCRIPTOR_H */

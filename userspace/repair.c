@@ -30,6 +30,7 @@
  * @m: what is known of its files
  * @findings: of each what was found
  * @progress: of the copying
+ * @left: why the descriptor was left as it is, or NULL when it was not
  * @unended: what an interrupted command left could not be cleared up before
  * @done: bytes copied
  * @healed: files that were put back
@@ -44,6 +45,7 @@ struct repair {
 	struct marks m;
 	struct finding *findings;
 	struct progress progress;
+	const char *left;
 	bool unended;
 	uint64_t done;
 	size_t healed;
@@ -162,6 +164,18 @@ static void keep_facts(struct repair *r, size_t i)
 	memcpy(e->hash, r->m.lines[i]->hash, HASH_SIZE);
 }
 
+/* What could be done about the descriptor was done before the rest. */
+static void refuse_descriptor(const struct repair *r, struct svmdk_error *err)
+{
+	if (r->left)
+		error_set(err, ESTALE,
+			  "%s, and a copy of before that would be older than the rest; if that is "
+			  "better than nothing, copy it by hand",
+			  r->left);
+	else
+		error_set(err, ESTALE, "it was changed meanwhile; run svmdk repair again");
+}
+
 /* Returns 0 to go on with the next. */
 static int repair_member(struct repair *r, size_t i)
 {
@@ -182,6 +196,8 @@ static int repair_member(struct repair *r, size_t i)
 			  "it was changed through svmdk since the manifest, and a copy of before "
 			  "that would be older than the rest; if that is better than nothing, copy "
 			  "it by hand");
+	} else if (member->extent == NO_MEMBER) {
+		refuse_descriptor(r, &err);
 	} else if (member->block) {
 		error_set(&err, ENOTBLK, "it is a block device; copy to it by hand");
 	} else if (heal_member(r, i, &err) == 0) {
@@ -287,18 +303,19 @@ static int repair(struct repair *r, struct svmdk_error *err)
 {
 	const struct stat none = { 0 };
 	enum lost lost = LOST_NOT;
-	const char *reason;
+	const char *reason = NULL;
 	int ret;
 
 	if (open_policy_init(&r->from, r->from_path, &none, err) ||
-	    lost_descriptor_heal(r->args.file, &r->from, r->modified, &reason, &lost, err))
+	    lost_descriptor_heal(&r->args, &r->from, r->modified, &reason, &lost, err))
 		return -1;
 	if (lost == LOST_HEALED)
 		say(r, "repaired", r->args.file, reason);
+	r->left = lost == LOST_LEFT ? reason : NULL;
 	ret = repair_extents(r, lost == LOST_HEALED, err);
-	if (ret && lost == LOST_LEFT)
+	if (ret && r->left)
 		message_note(r->args.file, 0, "the descriptor is not as in the manifest: %s",
-			     reason);
+			     r->left);
 	return ret;
 }
 
@@ -379,7 +396,8 @@ const struct command cmd_repair = {
 		"may be damaged or missing itself. Everything is read and compared. What is\n"
 		"damaged or missing (see svmdk verify) is copied from DIR, where it has the same\n"
 		"name, and takes its place only when the copy has the manifest's hash and is on\n"
-		"stable storage. What was changed through svmdk since the manifest stays as it is.\n"
+		"stable storage. What was changed through svmdk since the manifest stays as it is;\n"
+		"a descriptor is not put back as it was before the disk grew.\n"
 		"It may be interrupted at any time and run again.\n"
 		"\n"
 		"Options:\n"

@@ -58,6 +58,85 @@ no_leftovers() {
 	svmdk verify c.vmdk | grep -qx 'changed   c.vmdk: it has extents that the manifest does not know'
 	svmdk repair c.vmdk --from copy | grep -qx 'left      c.vmdk: it has extents .*'
 	cmp c.vmdk grown
+	# By the sidecar of before that it is another program's doing.
+	cp -p good/c.vmdk.svmdk .
+	refused 'c.vmdk is not repaired: it has extents that the manifest does not know, .*copy it by hand' \
+		svmdk repair c.vmdk --from copy --modified
+	cmp c.vmdk grown
+}
+
+# is_not_put_back TEXT: the grown descriptor of the test, lost in each way
+is_not_put_back() {
+	rm c.vmdk
+	fails_with 1 "c.vmdk: .*$1.* by hand if the disk" svmdk repair c.vmdk --from copy
+	[ ! -e c.vmdk ]
+	fails_with 1 "c.vmdk: .*$1.* by hand if the disk" svmdk repair c.vmdk --from copy --modified
+	[ ! -e c.vmdk ]
+	head -c 3 /dev/zero >c.vmdk
+	fails_with 1 "c.vmdk: .*$1.* by hand if the disk" svmdk repair c.vmdk --from copy --modified
+	equal 3 "$(stat -c %s c.vmdk)"
+}
+
+# The extents that it grew by would be nobody's, and others would come in their place.
+@test "a descriptor that is lost after a grow is not put back as it was before" {
+	local known
+	svmdk grow c.vmdk +2M
+	cp -p c.vmdk c.vmdk.svmdk "$BATS_TEST_TMPDIR"
+	is_not_put_back "changed through svmdk since the manifest"
+	rm c.vmdk.svmdk
+	is_not_put_back "c-f005.vmdk is there"
+	# Nor when the sidecar knows less than there is.
+	cp -p good/c.vmdk.svmdk .
+	is_not_put_back "c-f005.vmdk is there"
+	known=$(grep -v ' c.vmdk$' good/c.vmdk.svmdk)
+	echo "$known" >c.vmdk.svmdk
+	is_not_put_back "the sidecar knows nothing of it"
+	# That of after it goes on, and so does the old one by hand.
+	cp -p "$BATS_TEST_TMPDIR"/c.vmdk* .
+	flip_bit c-f001.vmdk 99
+	svmdk repair c.vmdk --from copy
+	as_before c-f001.vmdk
+	cmp c.vmdk "$BATS_TEST_TMPDIR/c.vmdk"
+	cp -p copy/c.vmdk .
+	flip_bit c-f001.vmdk 99
+	svmdk repair c.vmdk --from copy
+	as_before c.vmdk c-f001.vmdk
+	svmdk verify c.vmdk
+	svmdk manifest c.vmdk
+	svmdk verify c.vmdk
+}
+
+@test "a descriptor whose last extent is longer by now is not put back" {
+	rm -r c.vmdk.* copy good
+	svmdk create d.vmdk 3584K -e 1M
+	svmdk manifest d.vmdk
+	mkdir copy
+	cp -a d* copy/
+	svmdk grow d.vmdk 4M
+	cp d.vmdk grown
+	rm d.vmdk.svmdk
+	fails_with 1 "d.vmdk: not put back: d-f004.vmdk is longer than the copy's" \
+		svmdk repair d.vmdk --from copy
+	cmp d.vmdk grown
+	rm d.vmdk
+	fails_with 1 "d.vmdk: not put back: d-f004.vmdk is longer than the copy's" \
+		svmdk repair d.vmdk --from copy
+	[ ! -e d.vmdk ]
+	# It always was that long: then it says nothing.
+	truncate -s 1M copy/d-f004.vmdk
+	svmdk repair d.vmdk --from copy || [ $? = 1 ]
+	cmp d.vmdk copy/d.vmdk
+}
+
+@test "a descriptor that was lost in a session that did not end is not put back" {
+	sed -i "3s/.*/session attached $(cat /proc/sys/kernel/random/boot_id)/" c.vmdk.svmdk
+	rm c.vmdk
+	fails_with 1 "c.vmdk: missing, and not put back: .*a session that did not end" \
+		svmdk repair c.vmdk --from copy
+	[ ! -e c.vmdk ]
+	cp -p copy/c.vmdk .
+	svmdk repair c.vmdk --from copy
+	svmdk verify c.vmdk
 }
 
 # It could say that they were written.

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+// Copyright (C) 2026 the svmdk authors
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "extent_naming.h"
+#include "later_extents.h"
+#include "size.h"
+
+static int fail(struct svmdk_error *err, int code)
+{
+	return error_errno(err, code, "cannot look whether the disk has grown");
+}
+
+static int has_grown(const struct older *o, const char *name, const char *what,
+		     struct svmdk_error *err)
+{
+	return error_set(err, ESTALE,
+			 "not put back: %s %s, so the disk may have grown since, and the "
+			 "descriptor in %s be of before that; put back one of after it, or copy "
+			 "that one by hand if the disk has not grown",
+			 name, what, o->from->dir.path);
+}
+
+/* Returns 0 with the status, 1 when there is nothing of that name, or -1. */
+static int look_at(const struct open_policy *policy, const char *name, struct stat *st,
+		   struct svmdk_error *err)
+{
+	int folder, ret = 0;
+	char *base;
+
+	if (safe_open_folder(policy, name, &folder, &base, err))
+		return err->code == ENOENT ? 1 : -1;
+	if (fstatat(folder, base, st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT))
+		ret = errno == ENOENT ? 1 : fail(err, errno);
+	free(base);
+	close(folder);
+	return ret;
+}
+
+static const struct extent *last_file(const struct descriptor *d)
+{
+	size_t i = d->nr_extents;
+
+	while (i && !extent_has_file(&d->extents[i - 1]))
+		i--;
+	return i ? &d->extents[i - 1] : NULL;
+}
+
+/* How long a file has to be for all extents that are in it. */
+static uint64_t need_of(const struct descriptor *d, const char *name)
+{
+	const struct extent *e;
+	uint64_t need = 0;
+
+	for (e = d->extents; e < d->extents + d->nr_extents; e++)
+		if (extent_has_file(e) && strcmp(e->name, name) == 0 &&
+		    (e->offset + e->sectors) << SECTOR_SHIFT > need)
+			need = (e->offset + e->sectors) << SECTOR_SHIFT;
+	return need;
+}
+
+/* One that was so long at the time of the copy has not grown since. */
+static int refuse_longer(const struct older *o, const char *name, const struct stat *st,
+			 struct svmdk_error *err)
+{
+	struct svmdk_error ignored;
+	struct stat copy;
+
+	if ((uint64_t)st->st_size <= need_of(o->d, name) ||
+	    (look_at(o->from, name, &copy, &ignored) == 0 && S_ISREG(copy.st_mode) &&
+	     copy.st_size >= st->st_size))
+		return 0;
+	return has_grown(o, name, "is longer than the copy's", err);
+}
+
+/* What is no regular file is no extent that svmdk made. */
+static bool is_unknown(const struct older *o, int folder, const char *base, const char *name)
+{
+	struct stat st;
+
+	return !descriptor_names(o->d, name) && !manifest_find(o->m, name) &&
+	       fstatat(folder, base, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) == 0 &&
+	       S_ISREG(st.st_mode);
+}
+
+/* Sets the name of the first extent behind those of the descriptor that it knows nothing of. */
+static int find_first(const struct older *o, const struct extent_naming *n, DIR *dir, char **first,
+		      struct svmdk_error *err)
+{
+	uint64_t number, lowest = UINT64_MAX;
+	struct dirent *entry;
+	char *name;
+
+	*first = NULL;
+	while (errno = 0, entry = readdir(dir)) {
+		number = extent_naming_number(n, entry->d_name);
+		if (number <= n->number || number >= lowest)
+			continue;
+		if (asprintf(&name, "%s%s", n->folder, entry->d_name) < 0)
+			return fail(err, ENOMEM);
+		if (is_unknown(o, dirfd(dir), entry->d_name, name)) {
+			free(*first);
+			*first = name;
+			lowest = number;
+		} else {
+			free(name);
+		}
+	}
+	return errno ? fail(err, errno) : 0;
+}
+
+static int search(const struct older *o, const struct extent_naming *n, int folder,
+		  struct svmdk_error *err)
+{
+	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	char *first;
+
+	if (!dir) {
+		fail(err, errno);
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	ret = find_first(o, n, dir, &first, err);
+	if (!ret && first)
+		ret = has_grown(o, first, "is there", err);
+	free(first);
+	closedir(dir);
+	return ret;
+}
+
+/* Where svmdk grow would put the next ones, and by their names. */
+static int refuse_others(const struct older *o, const char *last, struct svmdk_error *err)
+{
+	struct extent_naming n;
+	int folder, ret;
+	char *base;
+
+	if (safe_open_folder(o->to, last ? last : o->self, &folder, &base, err))
+		return err->code == ENOENT ? 0 : -1;
+	free(base);
+	ret = extent_naming_find(&n, last, o->self, o->d->nr_extents, err);
+	if (!ret)
+		ret = search(o, &n, folder, err);
+	extent_naming_free(&n);
+	close(folder);
+	return ret;
+}
+
+int later_extents_refuse(const struct older *o, struct svmdk_error *err)
+{
+	const struct extent *last = last_file(o->d);
+	const char *name = last ? last->name : NULL;
+	struct stat st;
+	int ret = name ? look_at(o->to, name, &st, err) : 1;
+
+	if (ret < 0)
+		return -1;
+	/* Files do not go where devices are. */
+	if (!ret && !S_ISREG(st.st_mode))
+		name = NULL;
+	else if (!ret && refuse_longer(o, name, &st, err))
+		return -1;
+	return refuse_others(o, name, err);
+}
