@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,14 +19,18 @@
  * @dirfd: the folder, O_PATH
  * @base: name of the file in it
  * @temp: name of the copy in it: always the same for a file, so that the next
- *	run finds what this one left
- * @fd: the copy, or -1
+ *	run finds what this one left, and another one sees that this is at work
+ * @fd: the copy, locked, or -1
+ * @present: something had the name of the file when this began
+ * @old: status of that
  */
 struct replacement {
 	int dirfd;
 	char *base;
 	char temp[TEMP_LEN];
 	int fd;
+	bool present;
+	struct stat old;
 };
 
 static int open_place(struct replacement *r, const struct open_policy *to, const char *name,
@@ -44,14 +49,17 @@ static int open_place(struct replacement *r, const struct open_policy *to, const
 	}
 	memcpy(&id, hash, sizeof(id));
 	snprintf(r->temp, sizeof(r->temp), REPLACE_PREFIX "repair-%016" PRIx64 ".tmp", id);
+	r->present = fstatat(r->dirfd, r->base, &r->old, AT_SYMLINK_NOFOLLOW) == 0;
 	return 0;
 }
 
 static void close_place(struct replacement *r)
 {
 	if (r->fd >= 0) {
+		/* Once it is renamed another one may have the name; until it is closed none has. */
+		if (replace_has_name(r->dirfd, r->temp, r->fd))
+			unlinkat(r->dirfd, r->temp, 0);
 		close(r->fd);
-		unlinkat(r->dirfd, r->temp, 0);
 	}
 	free(r->base);
 	close(r->dirfd);
@@ -110,14 +118,52 @@ static int fill(struct healing *h, struct replacement *r, int copy, const struct
 	return 0;
 }
 
+/* What else came by the name meanwhile nobody holds, and nobody has judged. */
+static bool is_as_found(const struct replacement *r)
+{
+	struct stat now;
+
+	if (fstatat(r->dirfd, r->base, &now, AT_SYMLINK_NOFOLLOW))
+		return !r->present;
+	return r->present && now.st_dev == r->old.st_dev && now.st_ino == r->old.st_ino;
+}
+
 static int put_in_place(struct replacement *r, struct svmdk_error *err)
 {
+	if (!replace_has_name(r->dirfd, r->temp, r->fd))
+		return error_set(err, ESTALE,
+				 "another program took the new file beside it away; try again");
+	if (!is_as_found(r))
+		return error_set(err, ESTALE,
+				 "another program put a file in its place, or took it away, while "
+				 "it was repaired; try again");
 	if (renameat(r->dirfd, r->temp, r->dirfd, r->base))
 		return error_errno(err, errno, "cannot put the new file in its place");
 	if (replace_sync_name(r->dirfd, r->fd))
 		return error_errno(err, errno,
 				   "replaced, but its folder cannot be written to disk");
 	return 0;
+}
+
+static int open_temp(struct replacement *r, struct svmdk_error *err)
+{
+	r->fd = replace_open_temp(r->dirfd, r->temp, 0600);
+	if (r->fd >= 0)
+		return 0;
+	switch (errno) {
+	case EWOULDBLOCK:
+		return error_set(
+			err, EBUSY,
+			"another svmdk repair is at work on it; wait until that has ended, "
+			"and try again");
+	case EEXIST:
+		return error_set(err, EEXIST,
+				 "%s is in its folder and cannot be taken away, of which svmdk "
+				 "repair makes its new file; remove it if no other one is at work",
+				 r->temp);
+	default:
+		return error_errno(err, errno, "cannot make a new file beside it");
+	}
 }
 
 static int replace(struct healing *h, int copy, const struct stat *st, struct svmdk_error *err)
@@ -127,12 +173,7 @@ static int replace(struct healing *h, int copy, const struct stat *st, struct sv
 
 	if (open_place(&r, h->to, h->name, err))
 		return -1;
-	unlinkat(r.dirfd, r.temp, 0);
-	r.fd = openat(r.dirfd, r.temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (r.fd < 0)
-		ret = error_errno(err, errno, "cannot make a new file beside it");
-	else
-		ret = fill(h, &r, copy, st, err) || put_in_place(&r, err) ? -1 : 0;
+	ret = open_temp(&r, err) || fill(h, &r, copy, st, err) || put_in_place(&r, err) ? -1 : 0;
 	close_place(&r);
 	return ret;
 }
@@ -156,6 +197,6 @@ void heal_clear(const struct open_policy *to, const char *name)
 
 	if (open_place(&r, to, name, &err))
 		return;
-	unlinkat(r.dirfd, r.temp, 0);
+	replace_remove_stale(r.dirfd, r.temp);
 	close_place(&r);
 }

@@ -38,11 +38,12 @@ struct healing {
  * heal_file() - replace a file by a copy of what it was
  * @h: which
  * @err: filled on failure; @err->code is EBADMSG when the copy has another hash,
- *	EINTR when interrupt_seen()
+ *	EINTR when interrupt_seen(), EBUSY when another process repairs the same file
  *
  * The copy is hashed while it is copied beside the file, and only takes its
- * place when the hash is right and all of it is on stable storage. Returns 0 or
- * -1: the file is as it was, unless only the last fsync of its folder failed.
+ * place when the hash is right and all of it is on stable storage, and when
+ * nothing else has come by the file's name meanwhile. Returns 0 or -1: the file
+ * is as it was, unless only the last fsync of its folder failed.
  */
 int heal_file(struct healing *h, struct svmdk_error *err);
 
@@ -51,7 +52,7 @@ int heal_file(struct healing *h, struct svmdk_error *err);
  * @to: where the file may be
  * @name: of the file that was to be replaced
  *
- * Nobody else may be at it.
+ * What another one is filling is left alone.
  */
 void heal_clear(const struct open_policy *to, const char *name);
 

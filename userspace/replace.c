@@ -18,22 +18,34 @@
 
 #define TEMP_NAME_LEN (NAME_MAX + 1)
 
-/*
- * One that nobody has locked was left by somebody who was killed; but not one that came
- * by that name meanwhile.
- */
-static void remove_stale(int dirfd, const char *temp)
+bool replace_has_name(int dirfd, const char *name, int fd)
 {
 	struct stat st, named;
+
+	return fstat(fd, &st) == 0 && fstatat(dirfd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       named.st_dev == st.st_dev && named.st_ino == st.st_ino;
+}
+
+int replace_remove_stale(int dirfd, const char *temp)
+{
+	struct stat st;
 	int fd = safe_open_regular(dirfd, temp, O_RDONLY, &st);
+	int ret, saved;
 
 	if (fd < 0)
-		return;
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0 &&
-	    fstatat(dirfd, temp, &named, AT_SYMLINK_NOFOLLOW) == 0 && named.st_dev == st.st_dev &&
-	    named.st_ino == st.st_ino)
-		unlinkat(dirfd, temp, 0);
+		return -1;
+	ret = safe_flock(&fd);
+	/* But not one that came by that name meanwhile. */
+	if (!ret && !replace_has_name(dirfd, temp, fd)) {
+		errno = EWOULDBLOCK;
+		ret = -1;
+	}
+	if (!ret)
+		ret = unlinkat(dirfd, temp, 0);
+	saved = errno;
 	close(fd);
+	errno = saved;
+	return ret;
 }
 
 /* Always the same name, so that the next one finds what a kill left. */
@@ -55,28 +67,43 @@ static bool keep_temp(int fd)
 	return false;
 }
 
-/* Opens a file that nobody else has, in the same folder; -1 with errno. */
-static int open_temp(int dirfd, const char *name, char temp[TEMP_NAME_LEN], mode_t mode)
+/* Why the name was taken, and is. */
+static int why_taken(int code)
+{
+	return code == EWOULDBLOCK || code == ENOENT || !code ? EWOULDBLOCK : EEXIST;
+}
+
+int replace_open_temp(int dirfd, const char *temp, mode_t mode)
 {
 	const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-	uint64_t random;
-	int fd;
+	int fd, code;
 
 	do {
-		name_temp(temp, name);
 		fd = openat(dirfd, temp, flags, mode);
 		if (fd < 0 && errno == EEXIST) {
-			remove_stale(dirfd, temp);
+			code = replace_remove_stale(dirfd, temp) ? errno : 0;
 			fd = openat(dirfd, temp, flags, mode);
-		}
-		if (fd < 0 && errno == EEXIST) {
-			if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-				return -1;
-			snprintf(temp, TEMP_NAME_LEN, REPLACE_PREFIX "%016" PRIx64 ".tmp", random);
-			fd = openat(dirfd, temp, flags, mode);
+			if (fd < 0 && errno == EEXIST)
+				errno = why_taken(code);
 		}
 	} while (fd >= 0 && !keep_temp(fd));
 	return fd;
+}
+
+/* Opens a file that nobody else has, in the same folder; -1 with errno. */
+static int open_temp(int dirfd, const char *name, char temp[TEMP_NAME_LEN], mode_t mode)
+{
+	uint64_t random;
+	int fd;
+
+	name_temp(temp, name);
+	fd = replace_open_temp(dirfd, temp, mode);
+	if (fd >= 0 || (errno != EEXIST && errno != EWOULDBLOCK))
+		return fd;
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return -1;
+	snprintf(temp, TEMP_NAME_LEN, REPLACE_PREFIX "%016" PRIx64 ".tmp", random);
+	return replace_open_temp(dirfd, temp, mode);
 }
 
 void replace_clear(int dirfd, const char *name)
@@ -84,7 +111,7 @@ void replace_clear(int dirfd, const char *name)
 	char temp[TEMP_NAME_LEN];
 
 	name_temp(temp, name);
-	remove_stale(dirfd, temp);
+	replace_remove_stale(dirfd, temp);
 }
 
 static int fill_temp(int fd, const struct stat *like, const void *bytes, size_t length)

@@ -3,6 +3,7 @@
 #ifndef SVMDK_REPLACE_H
 #define SVMDK_REPLACE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -82,6 +83,38 @@ int replace_whole(int dirfd, const char *name, const struct stat *like, replace_
  * alone.
  */
 void replace_clear(int dirfd, const char *name);
+
+/**
+ * replace_open_temp() - make a temporary file of a name that is always the same
+ * @dirfd: the folder
+ * @temp: its name; no folder
+ * @mode: of it, before the umask
+ *
+ * What somebody who was killed left of that name is removed first. The file has a flock(),
+ * by which others see that it is being filled: keep it open until it is renamed or removed.
+ * Returns it, open for reading and writing, or -1 with errno: EWOULDBLOCK when somebody is
+ * filling one of that name, EEXIST when something has the name that cannot be locked and
+ * removed.
+ */
+int replace_open_temp(int dirfd, const char *temp, mode_t mode);
+
+/**
+ * replace_remove_stale() - remove a temporary file that somebody who was killed left
+ * @dirfd: the folder
+ * @temp: its name; no folder
+ *
+ * Nobody has that locked any more. Returns 0, or -1 with errno: EWOULDBLOCK when somebody
+ * is filling it, ENOENT when there is none.
+ */
+int replace_remove_stale(int dirfd, const char *temp);
+
+/**
+ * replace_has_name() - does a name lead to a file that is open?
+ * @dirfd: the folder
+ * @name: in it
+ * @fd: the file
+ */
+bool replace_has_name(int dirfd, const char *name, int fd);
 
 /**
  * replace_sync_folder() - put the names in a folder on stable storage

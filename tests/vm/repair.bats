@@ -291,6 +291,46 @@ moments=("fallocate 1" "pwrite64 2" "fsync 1" "renameat 1" "utimensat 3" "fsync 
 	equal ${#moments[@]} "$killed"
 }
 
+# Two descriptors may have an extent in common, and then two repairs have it.
+@test "of two repairs of one file the other is refused, and undoes nothing" {
+	local tracer trace=$BATS_TEST_TMPDIR/trace
+	cp c.vmdk e.vmdk
+	svmdk manifest e.vmdk
+	rm c-f002.vmdk
+	strace -qq -o "$trace" -e trace=fsync -e inject=fsync:signal=STOP:when=1 \
+		svmdk repair c.vmdk --from copy >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
+	tracer=$!
+	eventually grep -q 'stopped by SIGSTOP' "$trace"
+	refused "c-f002.vmdk is not repaired: another svmdk repair is at work on it" \
+		svmdk repair e.vmdk --from copy
+	[ ! -e c-f002.vmdk ]
+	pkill -CONT -P "$tracer"
+	wait "$tracer"
+	grep -q '^repaired  c-f002.vmdk: missing' "$BATS_TEST_TMPDIR/said"
+	as_before c-f002.vmdk
+	svmdk verify c.vmdk
+	svmdk verify e.vmdk
+	no_leftovers
+}
+
+@test "a file that came while its copy was read is not replaced" {
+	local tracer status=0 trace=$BATS_TEST_TMPDIR/trace
+	rm c-f002.vmdk
+	strace -qq -o "$trace" -e trace=fsync -e inject=fsync:signal=STOP:when=1 \
+		svmdk repair c.vmdk --from copy >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
+	tracer=$!
+	eventually grep -q 'stopped by SIGSTOP' "$trace"
+	random_bytes 1048576 >c-f002.vmdk
+	cp c-f002.vmdk new
+	pkill -CONT -P "$tracer"
+	wait "$tracer" || status=$?
+	equal 1 "$status"
+	grep -q 'c-f002.vmdk is not repaired: another program put a file in its place' \
+		"$BATS_TEST_TMPDIR/said"
+	cmp c-f002.vmdk new
+	no_leftovers
+}
+
 # docs/checking.md has it; here the parity is of a fifth, for there are five blocks.
 @test "without a copy par2 puts an extent back, and verify says so" {
 	par2 create -q -q -r20 -s1048576 c.par2 c.vmdk c-f*.vmdk

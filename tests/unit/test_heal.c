@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0
+// Copyright (C) 2026 the svmdk authors
+/* A file is replaced by its copy, and by nobody else's that is half written. */
+#include "scratch.h"
+
+#include <errno.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+
+#include "heal.h"
+
+#define GOOD "what it was"
+
+/* What another program does when the new file is whole and does not have its name yet. */
+static void (*meanwhile)(void);
+
+/* In place of the C library's. */
+int futimens(int fd, const struct timespec times[2])
+{
+	if (meanwhile)
+		meanwhile();
+	return syscall(SYS_utimensat, fd, NULL, times, 0);
+}
+
+/**
+ * struct place - a file, and the folder of its copy
+ * @scratch: the folder that both are in
+ * @to: folder of the file
+ * @from: folder of the copy
+ * @hash: of the copy
+ * @progress: of the copying
+ * @h: all that, with the name "file"
+ */
+struct place {
+	struct scratch scratch;
+	struct open_policy to;
+	struct open_policy from;
+	unsigned char hash[HASH_SIZE];
+	struct progress progress;
+	struct healing h;
+};
+
+static int set_up(void **state)
+{
+	static struct place p;
+	const struct stat none = { 0 };
+	struct svmdk_error err;
+
+	scratch_enter(&p.scratch);
+	assert_int_equal(mkdir("to", 0755), 0);
+	assert_int_equal(mkdir("from", 0755), 0);
+	assert_int_equal(open_policy_init(&p.to, "to", &none, &err), 0);
+	assert_int_equal(open_policy_init(&p.from, "from", &none, &err), 0);
+	assert_int_equal(hash_bytes(p.hash, GOOD, strlen(GOOD), &err), 0);
+	scratch_file("from/file", GOOD, 0);
+	progress_begin(&p.progress, "Repairing", 0);
+	p.h = (struct healing){
+		.to = &p.to,
+		.from = &p.from,
+		.name = "file",
+		.hash = p.hash,
+		.progress = &p.progress,
+	};
+	meanwhile = NULL;
+	*state = &p;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct place *p = *state;
+
+	open_policy_free(&p->to);
+	open_policy_free(&p->from);
+	scratch_leave(&p->scratch);
+	return 0;
+}
+
+static void assert_text(const char *name, const char *want)
+{
+	size_t length;
+	char *text = scratch_read(name, &length);
+
+	assert_string_equal(text, want);
+	free(text);
+}
+
+static void fails(struct place *p, int code, const char *want)
+{
+	struct svmdk_error err;
+
+	assert_int_equal(heal_file(&p->h, &err), -1);
+	assert_int_equal(err.code, code);
+	assert_has(err.text, want);
+}
+
+static int temps;
+static char temp[PATH_MAX];
+
+static int see(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)ftw;
+	if (type == FTW_F && strstr(path, ".tmp")) {
+		snprintf(temp, sizeof(temp), "%s", path);
+		temps++;
+	}
+	return 0;
+}
+
+/* Counts the temporary files, and keeps the name of one. */
+static void find_temps(void)
+{
+	temps = 0;
+	assert_int_equal(nftw("to", see, 16, FTW_PHYS), 0);
+}
+
+static void assert_no_temp(void)
+{
+	find_temps();
+	assert_int_equal(temps, 0);
+}
+
+static void puts_a_copy_in_place(void **state)
+{
+	struct place *p = *state;
+	struct svmdk_error err;
+
+	scratch_file("to/file", "what it is", 0);
+	assert_int_equal(heal_file(&p->h, &err), 0);
+	assert_text("to/file", GOOD);
+	assert_int_equal(unlink("to/file"), 0);
+	assert_int_equal(heal_file(&p->h, &err), 0);
+	assert_text("to/file", GOOD);
+	assert_no_temp();
+}
+
+/* As another repair has it, at work or killed. */
+static int make_temp(struct place *p)
+{
+	struct svmdk_error err;
+	int fd;
+
+	scratch_file("to/file", "what it is", 0);
+	meanwhile = find_temps;
+	assert_int_equal(heal_file(&p->h, &err), 0);
+	assert_int_equal(temps, 1);
+	meanwhile = NULL;
+	scratch_file("to/file", "what it is", 0);
+	scratch_file(temp, "half", 0);
+	fd = open(temp, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void leaves_alone_what_another_one_is_filling(void **state)
+{
+	struct place *p = *state;
+	int fd = make_temp(p);
+
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	heal_clear(&p->to, "file");
+	assert_text(temp, "half");
+	fails(p, EBUSY, "another svmdk repair is at work on it");
+	assert_text(temp, "half");
+	assert_text("to/file", "what it is");
+	close(fd);
+}
+
+static void takes_away_what_a_killed_one_left(void **state)
+{
+	struct place *p = *state;
+	struct svmdk_error err;
+
+	close(make_temp(p));
+	heal_clear(&p->to, "file");
+	assert_no_temp();
+	close(make_temp(p));
+	assert_int_equal(heal_file(&p->h, &err), 0);
+	assert_text("to/file", GOOD);
+	assert_no_temp();
+}
+
+/* One that honours no lock. */
+static void put_another_temp_there(void)
+{
+	find_temps();
+	assert_int_equal(unlink(temp), 0);
+	scratch_file(temp, "half", 0);
+}
+
+static void puts_no_file_in_place_but_its_own(void **state)
+{
+	struct place *p = *state;
+
+	scratch_file("to/file", "what it is", 0);
+	meanwhile = put_another_temp_there;
+	fails(p, ESTALE, "took the new file beside it away");
+	assert_text("to/file", "what it is");
+	assert_text(temp, "half");
+}
+
+static void put_another_file_there(void)
+{
+	scratch_file("to/other", "what it is now", 0);
+	assert_int_equal(rename("to/other", "to/file"), 0);
+}
+
+static void replaces_nothing_that_came_meanwhile(void **state)
+{
+	struct place *p = *state;
+
+	meanwhile = put_another_file_there;
+	fails(p, ESTALE, "put a file in its place");
+	assert_text("to/file", "what it is now");
+	fails(p, ESTALE, "put a file in its place");
+	assert_text("to/file", "what it is now");
+	assert_no_temp();
+}
+
+static void says_what_has_the_name_of_its_new_file(void **state)
+{
+	struct place *p = *state;
+
+	close(make_temp(p));
+	assert_int_equal(unlink(temp), 0);
+	assert_int_equal(mkfifo(temp, 0600), 0);
+	fails(p, EEXIST, ".svmdk-repair-");
+	assert_text("to/file", "what it is");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(puts_a_copy_in_place, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(leaves_alone_what_another_one_is_filling, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(takes_away_what_a_killed_one_left, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(puts_no_file_in_place_but_its_own, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(replaces_nothing_that_came_meanwhile, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(says_what_has_the_name_of_its_new_file, set_up,
+						tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
