@@ -254,23 +254,31 @@ static int lock_range(int fd, int command, short type, uint64_t begin, uint64_t 
 	return errno == EAGAIN || errno == EACCES ? -1 : 0;
 }
 
-int container_lock_extent(const struct container *c, size_t i, const struct extent_file *file,
-			  struct svmdk_error *err)
+static bool is_writable(const struct extent_file *file)
 {
-	const struct extent *e = &c->descriptor.extents[i];
-	uint64_t begin = OWN_LOCKS + (e->offset << SECTOR_SHIFT);
-	uint64_t length = e->sectors << SECTOR_SHIFT;
+	return (fcntl(file->fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
+}
 
-	if (!S_ISREG(file->st.st_mode) || (fcntl(file->fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
+/* @length 0 is all that comes after @begin. */
+static int lock_against_svmdk(const struct container *c, const struct extent *e,
+			      const struct extent_file *file, uint64_t begin, uint64_t length,
+			      struct svmdk_error *err)
+{
+	/* What is open for reading can be locked for that, which others' locks keep off too. */
+	const short type = is_writable(file) ? F_WRLCK : F_RDLCK;
+
+	if (lock_range(file->fd, F_OFD_SETLK, type, begin, length) == 0)
 		return 0;
-	if (begin + length <= INT64_MAX &&
-	    lock_range(file->fd, F_OFD_SETLK, F_WRLCK, begin, length)) {
-		error_set(
-			err, EBUSY,
-			"extent %s is in use by another svmdk command, or attached by way of another descriptor; see svmdk list",
-			e->name);
-		return error_at(err, c->path, e->line);
-	}
+	error_set(
+		err, EBUSY,
+		"extent %s is in use by another svmdk command, or attached by way of another descriptor; see svmdk list",
+		e->name);
+	return error_at(err, c->path, e->line);
+}
+
+static int lock_against_qemu(const struct container *c, const struct extent *e,
+			     const struct extent_file *file, struct svmdk_error *err)
+{
 	/* First say that nobody else may write, then see whether anybody does. */
 	lock_range(file->fd, F_OFD_SETLK, F_RDLCK, QEMU_NO_OTHER_WRITES, 1);
 	lock_range(file->fd, F_OFD_SETLK, F_RDLCK, QEMU_NO_OTHER_RESIZES, 1);
@@ -278,6 +286,32 @@ int container_lock_extent(const struct container *c, size_t i, const struct exte
 		return 0;
 	error_set(err, EBUSY, "extent %s is in use: QEMU writes to it; stop that first", e->name);
 	return error_at(err, c->path, e->line);
+}
+
+int container_lock_extent(const struct container *c, size_t i, const struct extent_file *file,
+			  struct svmdk_error *err)
+{
+	const struct extent *e = &c->descriptor.extents[i];
+	uint64_t begin = OWN_LOCKS + (e->offset << SECTOR_SHIFT);
+	uint64_t length = e->sectors << SECTOR_SHIFT;
+
+	if (!S_ISREG(file->st.st_mode) || !is_writable(file))
+		return 0;
+	if (begin + length <= INT64_MAX && lock_against_svmdk(c, e, file, begin, length, err))
+		return -1;
+	return lock_against_qemu(c, e, file, err);
+}
+
+int container_lock_whole(const struct container *c, size_t i, const struct extent_file *file,
+			 struct svmdk_error *err)
+{
+	const struct extent *e = &c->descriptor.extents[i];
+
+	if (!S_ISREG(file->st.st_mode))
+		return 0;
+	if (lock_against_svmdk(c, e, file, OWN_LOCKS, 0, err))
+		return -1;
+	return lock_against_qemu(c, e, file, err);
 }
 
 size_t container_batch(size_t want)

@@ -146,6 +146,22 @@ int container_lock_extent(const struct container *c, size_t i, const struct exte
 			  struct svmdk_error *err);
 
 /**
+ * container_lock_whole() - keep other programs from writing to any of an extent's file
+ * @c: the container
+ * @i: which extent, from 0
+ * @file: its file, which may be short, and open for reading only; nothing is done
+ *	about a block device
+ * @err: filled on failure, as container_lock_extent() does
+ *
+ * For whoever puts another file in its place: there may be extents of other
+ * descriptors in it, at other offsets, that are attached. Otherwise as
+ * container_lock_extent(); but of a file that is open for reading only the lock
+ * does not keep another one of this kind away. Returns 0 or -1.
+ */
+int container_lock_whole(const struct container *c, size_t i, const struct extent_file *file,
+			 struct svmdk_error *err);
+
+/**
  * container_batch() - how many extents may be open at once
  * @want: the most that the caller has use for
  *

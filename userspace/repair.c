@@ -95,34 +95,50 @@ static bool is_of_another_time(const struct repair *r, size_t i)
 	return e->name && e->hashed && memcmp(e->hash, r->m.lines[i]->hash, HASH_SIZE);
 }
 
-/* Nobody can use an extent that is missing, short or no file, or cannot be read. */
+/* Nobody can use an extent that is missing, no file, or cannot be opened at all. */
 static bool is_of_no_use(int code)
 {
-	return code == ENOENT || code == ENOTDIR || code == ENODATA || code == ELOOP ||
-	       code == EISDIR || code == ENXIO || code == EIO || code == EUCLEAN;
+	return code == ENOENT || code == ENOTDIR || code == ELOOP || code == EISDIR ||
+	       code == ENXIO || code == EIO || code == EUCLEAN;
 }
 
-/* QEMU may have it open. The file is held until another has its place. */
+/*
+ * QEMU may have it open, or a disk of another descriptor that has a part of it, even of one
+ * that is too short for this. The file is held until another has its place.
+ */
 static int hold_old(struct repair *r, size_t i, struct extent_file *old, struct svmdk_error *err)
 {
-	const size_t extent = r->m.members.list[i].extent;
+	const struct member *member = &r->m.members.list[i];
+	const struct open_policy *policy = &r->c.policy;
 	int ret;
 
 	old->fd = -1;
-	if (extent == NO_MEMBER)
+	if (member->extent == NO_MEMBER)
 		return 0;
-	ret = container_open_extent_writable(&r->c, extent, old, err);
+	ret = safe_open(policy, member->name, O_RDWR, &old->fd, &old->st, err);
 	/* Its owner may have made it read-only, and put another in its place all the same. */
 	if (ret && err->code == EACCES)
-		ret = container_open_extent(&r->c, extent, O_RDONLY, old, err);
+		ret = safe_open(policy, member->name, O_RDONLY, &old->fd, &old->st, err);
 	if (ret) {
 		old->fd = -1;
 		return is_of_no_use(err->code) ? 0 : -1;
 	}
-	if (container_lock_extent(&r->c, extent, old, err) == 0)
+	if (container_lock_whole(&r->c, member->extent, old, err) == 0)
 		return 0;
 	close(old->fd);
 	return -1;
+}
+
+/* Whoever had it between may have written to it, or put it there. */
+static int check_unchanged(struct repair *r, size_t i, struct svmdk_error *err)
+{
+	struct member *member = &r->m.members.list[i];
+	const struct member was = *member;
+	const int code = members_look(&r->m.members, i);
+
+	if (code == was.code && (code || facts_same_content(&member->facts, &was.facts)))
+		return 0;
+	return error_set(err, ESTALE, "it was written after it was read; try again");
 }
 
 static int heal_member(struct repair *r, size_t i, struct svmdk_error *err)
@@ -143,7 +159,7 @@ static int heal_member(struct repair *r, size_t i, struct svmdk_error *err)
 
 	if (hold_old(r, i, &old, err))
 		return -1;
-	ret = heal_file(&h, err);
+	ret = check_unchanged(r, i, err) || heal_file(&h, err) ? -1 : 0;
 	r->done = h.done;
 	if (old.fd >= 0)
 		close(old.fd);

@@ -208,6 +208,51 @@ static void locks_extents(void **state)
 	container_close(&c);
 }
 
+/* Wherever in it, for all of it goes. */
+static void locks_a_whole_file(void **state)
+{
+	struct flock writes = { .l_type = F_RDLCK, .l_start = 101, .l_len = 1 };
+	struct extent_file other, whole, reader;
+	struct svmdk_error err;
+	struct container c;
+
+	(void)state;
+	scratch_file("c.vmdk",
+		     "version=1\nCID=1\ncreateType=\"custom\"\n"
+		     "RW 8 FLAT \"b\" 0\nRW 8 FLAT \"b\" 8\n",
+		     0);
+	open_ok(&c, "c.vmdk");
+	assert_int_equal(container_open_extent(&c, 1, O_RDWR, &other, &err), 0);
+	assert_int_equal(container_open_extent(&c, 0, O_RDWR, &whole, &err), 0);
+	assert_int_equal(container_open_extent(&c, 0, O_RDONLY, &reader, &err), 0);
+
+	assert_int_equal(container_lock_extent(&c, 1, &other, &err), 0);
+	assert_int_equal(container_lock_whole(&c, 0, &whole, &err), -1);
+	assert_int_equal(err.code, EBUSY);
+	assert_int_equal(err.line, 4);
+	assert_has(err.text, "attached by way of another descriptor");
+	assert_int_equal(container_lock_whole(&c, 0, &reader, &err), -1);
+	assert_int_equal(err.code, EBUSY);
+	close(other.fd);
+
+	/* A lock for reading keeps a writer away as well. */
+	assert_int_equal(container_lock_whole(&c, 0, &reader, &err), 0);
+	assert_int_equal(container_open_extent(&c, 1, O_RDWR, &other, &err), 0);
+	assert_int_equal(container_lock_extent(&c, 1, &other, &err), -1);
+	close(reader.fd);
+	assert_int_equal(container_lock_whole(&c, 0, &whole, &err), 0);
+	assert_int_equal(container_lock_extent(&c, 1, &other, &err), -1);
+	close(whole.fd);
+
+	assert_int_equal(fcntl(other.fd, F_OFD_SETLK, &writes), 0);
+	assert_int_equal(container_open_extent(&c, 0, O_RDONLY, &reader, &err), 0);
+	assert_int_equal(container_lock_whole(&c, 0, &reader, &err), -1);
+	assert_has(err.text, "QEMU writes to it");
+	close(reader.fd);
+	close(other.fd);
+	container_close(&c);
+}
+
 /* Whether a program that speaks QEMU's protocol would find @byte locked. */
 static int is_locked(int fd, off_t byte)
 {
@@ -356,6 +401,7 @@ int main(void)
 		TEST(sees_through_hard_links),
 		TEST(locks),
 		TEST(locks_extents),
+		TEST(locks_a_whole_file),
 		TEST(speaks_qemus_protocol),
 		TEST(notices_a_change),
 		TEST(gives_a_new_cid),

@@ -331,6 +331,69 @@ moments=("fallocate 1" "pwrite64 2" "fsync 1" "renameat 1" "utimensat 3" "fsync 
 	no_leftovers
 }
 
+# attached_elsewhere COMMAND…: svmdk repair of a.vmdk is refused, and the file stays
+attached_elsewhere() {
+	local before
+	before=$(stat -c %i f.img)
+	refused "f.img is not repaired: extent f.img is in use .*attached by way of another descriptor" \
+		"$@" repair a.vmdk --from copy
+	equal "$before" "$(stat -c %i f.img)"
+	equal 1 "$(stat -c %h f.img)"
+}
+
+@test "a file that a disk of another descriptor has a part of is not replaced under it" {
+	local device io
+	random_bytes 4194304 >f.img
+	write_descriptor a.vmdk 'RW 4096 FLAT "f.img" 4096'
+	write_descriptor b.vmdk 'RW 4096 FLAT "f.img" 0'
+	svmdk manifest a.vmdk
+	cp -p a.vmdk f.img copy/
+	for io in auto file; do
+		flip_bit f.img 3000000
+		device=$(svmdk attach --io "$io" b.vmdk)
+		attached_elsewhere svmdk
+		svmdk detach "$device"
+		svmdk repair a.vmdk --from copy
+		cmp f.img copy/f.img
+		# Too short for one, and not for the other.
+		truncate -s 3M f.img
+		device=$(svmdk attach --io "$io" b.vmdk)
+		attached_elsewhere svmdk
+		svmdk detach "$device"
+		svmdk repair a.vmdk --from copy
+		cmp f.img copy/f.img
+	done
+	# Whoever cannot write to it cannot lock it for that.
+	chown -R 65534:65534 .
+	chmod 444 f.img
+	flip_bit f.img 3000000
+	device=$(svmdk attach b.vmdk)
+	attached_elsewhere setpriv --reuid=65534 --regid=65534 --clear-groups svmdk
+	svmdk detach "$device"
+	setpriv --reuid=65534 --regid=65534 --clear-groups svmdk repair a.vmdk --from copy
+	cmp f.img copy/f.img
+}
+
+@test "a file that was written after it was read is not replaced" {
+	local tracer status=0 trace=$BATS_TEST_TMPDIR/trace
+	flip_bit c-f001.vmdk 99
+	flip_bit c-f003.vmdk 99
+	strace -qq -o "$trace" -e trace=fsync -e inject=fsync:signal=STOP:when=1 \
+		svmdk repair c.vmdk --from copy >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
+	tracer=$!
+	eventually grep -q 'stopped by SIGSTOP' "$trace"
+	random_bytes 10 | dd of=c-f003.vmdk conv=notrunc status=none
+	cp c-f003.vmdk written
+	pkill -CONT -P "$tracer"
+	wait "$tracer" || status=$?
+	equal 1 "$status"
+	grep -q 'c-f003.vmdk is not repaired: it was written after it was read; try again' \
+		"$BATS_TEST_TMPDIR/said"
+	as_before c-f001.vmdk
+	cmp c-f003.vmdk written
+	no_leftovers
+}
+
 # docs/checking.md has it; here the parity is of a fifth, for there are five blocks.
 @test "without a copy par2 puts an extent back, and verify says so" {
 	par2 create -q -q -r20 -s1048576 c.par2 c.vmdk c-f*.vmdk
