@@ -88,6 +88,7 @@ struct hasher {
 /**
  * struct stream - a file on its way into a hash
  * @fd: the file
+ * @name: what it is called in a message
  * @to: where its bytes go too, or -1
  * @size: bytes of it
  * @at: bytes done; where it failed
@@ -97,6 +98,7 @@ struct hasher {
  */
 struct stream {
 	int fd;
+	const char *name;
 	int to;
 	uint64_t size;
 	uint64_t at;
@@ -140,12 +142,12 @@ static int next_piece(struct hasher *h, struct stream *s, struct svmdk_error *er
 	if (got < 0 && errno == EINTR)
 		return 0;
 	if (got < 0)
-		return error_errno(err, errno, "cannot read it at byte %llu",
+		return error_errno(err, errno, "cannot read %s at byte %llu", s->name,
 				   (unsigned long long)s->at);
 	if (!got)
-		return error_set(err, ENODATA, "it became shorter while it was read");
+		return error_set(err, ENODATA, "%s became shorter while it was read", s->name);
 	if (s->to >= 0 && write_all(s->to, h->piece, got, s->at))
-		return error_errno(err, errno, "cannot write the copy");
+		return error_errno(err, errno, "cannot write the new file");
 	if (EVP_DigestUpdate(h->context, h->piece, got) != 1)
 		return libcrypto_failed(err);
 	s->at += got;
@@ -170,12 +172,13 @@ static int run_stream(struct hasher *h, struct stream *s, unsigned char hash[HAS
 	return EVP_DigestFinal_ex(h->context, hash, NULL) == 1 ? 0 : libcrypto_failed(err);
 }
 
-int hash_copy(int from, int to, uint64_t size, unsigned char hash[HASH_SIZE],
+int hash_copy(int from, const char *name, int to, uint64_t size, unsigned char hash[HASH_SIZE],
 	      struct progress *progress, uint64_t *done, struct svmdk_error *err)
 {
 	_Atomic uint64_t count = *done;
 	struct stream s = {
 		.fd = from,
+		.name = name,
 		.to = to,
 		.size = size,
 		.count = &count,
@@ -245,6 +248,7 @@ static void hash_opened(struct team *team, struct hasher *h, struct extent_file 
 {
 	struct stream s = {
 		.fd = file->fd,
+		.name = "it",
 		.to = -1,
 		.size = file->size,
 		.count = &team->count,

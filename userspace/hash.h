@@ -46,6 +46,7 @@ int hash_bytes(unsigned char hash[HASH_SIZE], const void *bytes, size_t length,
 /**
  * hash_copy() - copy a file and hash what is copied
  * @from: the file, open for reading
+ * @name: what that is called in a message that it cannot be read
  * @to: the copy, open for writing; filled from its begin
  * @size: bytes to copy
  * @hash: filled
@@ -55,7 +56,7 @@ int hash_bytes(unsigned char hash[HASH_SIZE], const void *bytes, size_t length,
  *
  * Fails with ENODATA when @from is shorter. Returns 0 or -1.
  */
-int hash_copy(int from, int to, uint64_t size, unsigned char hash[HASH_SIZE],
+int hash_copy(int from, const char *name, int to, uint64_t size, unsigned char hash[HASH_SIZE],
 	      struct progress *progress, uint64_t *done, struct svmdk_error *err);
 
 enum hash_outcome {

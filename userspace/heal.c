@@ -33,6 +33,27 @@ struct replacement {
 	struct stat old;
 };
 
+/* The folders that are allowed are those of the files themselves, and none of a copy. */
+static int fail_outside(const struct healing *h, struct svmdk_error *err)
+{
+	return error_set(err, EXDEV,
+			 "its name leads out of %s, and copies are taken from there and below "
+			 "alone; copy it by hand",
+			 h->from->dir.path);
+}
+
+/* That there is no file would be no news: it is what is to be repaired. */
+static int fail_without_folder(const struct open_policy *to, const char *name,
+			       struct svmdk_error *err)
+{
+	const bool absolute = name[0] == '/';
+
+	return error_set(err, ENOENT,
+			 "its folder %s%s%.*s does not exist; make it, and repair again",
+			 absolute ? "" : to->dir.path, absolute ? "" : "/",
+			 (int)(strrchr(name, '/') - name), name);
+}
+
 static int open_place(struct replacement *r, const struct open_policy *to, const char *name,
 		      struct svmdk_error *err)
 {
@@ -41,7 +62,9 @@ static int open_place(struct replacement *r, const struct open_policy *to, const
 
 	r->fd = -1;
 	if (safe_open_folder(to, name, &r->dirfd, &r->base, err))
-		return -1;
+		return err->code == ENOENT && strchr(name, '/') ?
+			       fail_without_folder(to, name, err) :
+			       -1;
 	if (hash_bytes(hash, r->base, strlen(r->base), err)) {
 		free(r->base);
 		close(r->dirfd);
@@ -71,6 +94,8 @@ static int open_copy(const struct healing *h, int *fd, struct stat *st, struct s
 		if (err->code == ENOENT)
 			return error_set(err, ENOENT, "there is no copy of it in %s",
 					 h->from->dir.path);
+		if (err->code == EXDEV)
+			return fail_outside(h, err);
 		return error_set(err, err->code, "its copy in %s cannot be opened: %s",
 				 h->from->dir.path, err->text);
 	}
@@ -102,11 +127,13 @@ static int fill(struct healing *h, struct replacement *r, int copy, const struct
 		h->mtime ? *h->mtime : st->st_mtim,
 	};
 	unsigned char hash[HASH_SIZE];
+	char name[PATH_MAX + 16];
 
 	/* All of it at once: no holes, and a full disk is found before the work. */
 	if (st->st_size && fallocate(r->fd, 0, 0, st->st_size) && errno != EOPNOTSUPP)
 		return error_errno(err, errno, "cannot write a new file beside it");
-	if (hash_copy(copy, r->fd, st->st_size, hash, h->progress, &h->done, err))
+	snprintf(name, sizeof(name), "its copy in %s", h->from->dir.path);
+	if (hash_copy(copy, name, r->fd, st->st_size, hash, h->progress, &h->done, err))
 		return -1;
 	if (memcmp(hash, h->hash, HASH_SIZE))
 		return error_set(err, EBADMSG,

@@ -250,25 +250,32 @@ static void copies(void **state)
 	uint64_t done = 7;
 	size_t length;
 	char *text;
-	int from, to;
+	int from, to, nothing = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	(void)state;
+	assert_true(nothing >= 0);
 	scratch_file("from", "abc", 0);
 	from = open("from", O_RDONLY | O_CLOEXEC);
 	to = open("to", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	progress_begin(&progress, "Copying", 3);
-	assert_int_equal(hash_copy(from, to, 3, hash, &progress, &done, &err), 0);
+	assert_int_equal(hash_copy(from, "from", to, 3, hash, &progress, &done, &err), 0);
 	is_hash(ABC, hash);
 	assert_int_equal(done, 10);
 	text = scratch_read("to", &length);
 	assert_string_equal(text, "abc");
 	free(text);
 	/* Shorter than was said. */
-	assert_int_equal(hash_copy(from, to, 4, hash, &progress, &done, &err), -1);
+	assert_int_equal(hash_copy(from, "from", to, 4, hash, &progress, &done, &err), -1);
 	assert_int_equal(err.code, ENODATA);
+	assert_has(err.text, "from became shorter");
+	/* Nowhere to read. */
+	assert_int_equal(hash_copy(nothing, "from", to, 3, hash, &progress, &done, &err), -1);
+	assert_int_equal(err.code, EISDIR);
+	assert_has(err.text, "cannot read from at byte 0");
 	/* Nowhere to write. */
-	assert_int_equal(hash_copy(from, from, 3, hash, &progress, &done, &err), -1);
+	assert_int_equal(hash_copy(from, "from", from, 3, hash, &progress, &done, &err), -1);
 	assert_int_equal(err.code, EBADF);
+	close(nothing);
 	close(from);
 	close(to);
 }

@@ -229,6 +229,33 @@ static void says_what_has_the_name_of_its_new_file(void **state)
 	assert_text("to/file", "what it is");
 }
 
+static void says_that_there_is_no_copy_outside(void **state)
+{
+	struct place *p = *state;
+	struct svmdk_error err;
+
+	assert_int_equal(mkdir("away", 0755), 0);
+	assert_int_equal(open_policy_allow(&p->to, "away", &err), 0);
+	p->h.name = "../away/file";
+	fails(p, EXDEV, "/from, and copies are taken from there and below alone; copy it by hand");
+}
+
+static void says_which_folder_is_missing(void **state)
+{
+	struct place *p = *state;
+	struct svmdk_error err;
+
+	assert_int_equal(mkdir("from/a", 0755), 0);
+	assert_int_equal(mkdir("from/a/b", 0755), 0);
+	scratch_file("from/a/b/file", GOOD, 0);
+	p->h.name = "a/b/file";
+	fails(p, ENOENT, "/to/a/b does not exist; make it, and repair again");
+	assert_int_equal(mkdir("to/a", 0755), 0);
+	assert_int_equal(mkdir("to/a/b", 0755), 0);
+	assert_int_equal(heal_file(&p->h, &err), 0);
+	assert_text("to/a/b/file", GOOD);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,6 +270,9 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(says_what_has_the_name_of_its_new_file, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(says_that_there_is_no_copy_outside, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(says_which_folder_is_missing, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -394,6 +394,34 @@ attached_elsewhere() {
 	no_leftovers
 }
 
+@test "what cannot be copied says which of the two it is, and what helps" {
+	local dir=$PWD
+	mkdir -p away in/sub
+	random_bytes 1048576 >away/out.img
+	random_bytes 1048576 >in/sub/in.img
+	write_descriptor in/d.vmdk 'RW 2048 FLAT "../away/out.img" 0' 'RW 2048 FLAT "sub/in.img" 0'
+	svmdk manifest in/d.vmdk --allow-outside away
+	cp -a in away copy/
+	# Its folder is allowed, but no copy is looked for there.
+	flip_bit away/out.img 99
+	refused "../away/out.img is not repaired: its name leads out of $dir/copy/in, .*; copy it by hand" \
+		svmdk repair in/d.vmdk --from copy/in --allow-outside away
+	cp copy/away/out.img away
+	rm -r in/sub
+	refused "sub/in.img is not repaired: its folder $dir/in/sub does not exist; make it" \
+		svmdk repair in/d.vmdk --from copy/in --allow-outside away
+	mkdir in/sub
+	svmdk repair in/d.vmdk --from copy/in --allow-outside away
+	svmdk verify in/d.vmdk --allow-outside away
+	flip_bit c-f001.vmdk 99
+	refused "c-f001.vmdk is not repaired: cannot read its copy in $dir/copy at byte 0: Input/output error" \
+		strace -qq -o /dev/null -P "$dir/copy/c-f001.vmdk" -e trace=pread64 \
+		-e inject=pread64:error=EIO svmdk repair c.vmdk --from copy
+	svmdk repair c.vmdk --from copy
+	as_before c-f001.vmdk
+	no_leftovers
+}
+
 # docs/checking.md has it; here the parity is of a fifth, for there are five blocks.
 @test "without a copy par2 puts an extent back, and verify says so" {
 	par2 create -q -q -r20 -s1048576 c.par2 c.vmdk c-f*.vmdk
