@@ -105,13 +105,16 @@ static int open_copy(const struct healing *h, int *fd, struct stat *st, struct s
 	return error_set(err, EINVAL, "its copy in %s is not a regular file", h->from->dir.path);
 }
 
-/* Owner and mode of what it replaces; without that, of what it is to be like. */
+/*
+ * Owner and mode of what it replaces; without that, of what it is to be like. No set-id bits:
+ * whoever may write to the copy would say what runs by them.
+ */
 static int give_owner(const struct healing *h, const struct replacement *r, const struct stat *copy)
 {
 	struct stat old;
 
 	if (fstatat(r->dirfd, r->base, &old, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(old.st_mode))
-		return fchown(r->fd, old.st_uid, old.st_gid) || fchmod(r->fd, old.st_mode & 07777);
+		return fchown(r->fd, old.st_uid, old.st_gid) || fchmod(r->fd, old.st_mode & 0777);
 	if (h->like)
 		copy = h->like;
 	if (fchown(r->fd, copy->st_uid, copy->st_gid) && errno != EPERM)

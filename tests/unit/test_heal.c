@@ -229,6 +229,19 @@ static void says_what_has_the_name_of_its_new_file(void **state)
 	assert_text("to/file", "what it is");
 }
 
+static void keeps_the_mode_and_no_set_id_bits(void **state)
+{
+	struct place *p = *state;
+	struct svmdk_error err;
+	struct stat st;
+
+	scratch_file("to/file", "what it is", 0);
+	assert_int_equal(chmod("to/file", 07751), 0);
+	assert_int_equal(heal_file(&p->h, &err), 0);
+	assert_int_equal(stat("to/file", &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0751);
+}
+
 static void says_that_there_is_no_copy_outside(void **state)
 {
 	struct place *p = *state;
@@ -269,6 +282,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(replaces_nothing_that_came_meanwhile, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(says_what_has_the_name_of_its_new_file, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(keeps_the_mode_and_no_set_id_bits, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(says_that_there_is_no_copy_outside, set_up,
 						tear_down),
