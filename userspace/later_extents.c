@@ -82,14 +82,16 @@ static int refuse_longer(const struct older *o, const char *name, const struct s
 	return has_grown(o, name, "is longer than the copy's", err);
 }
 
-/* What is no regular file is no extent that svmdk made. */
+/* What is no regular file is no extent that svmdk made; what cannot be looked at may be. */
 static bool is_unknown(const struct older *o, int folder, const char *base, const char *name)
 {
 	struct stat st;
 
-	return !descriptor_names(o->d, name) && !manifest_find(o->m, name) &&
-	       fstatat(folder, base, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) == 0 &&
-	       S_ISREG(st.st_mode);
+	if (descriptor_names(o->d, name) || manifest_find(o->m, name))
+		return false;
+	if (fstatat(folder, base, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT))
+		return errno != ENOENT;
+	return S_ISREG(st.st_mode);
 }
 
 /* Sets the name of the first extent behind those of the descriptor that it knows nothing of. */
