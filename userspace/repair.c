@@ -35,6 +35,8 @@
  * @done: bytes copied
  * @healed: files that were put back
  * @failed: files that could not be
+ * @foreign: files that another program wrote, and that were left so
+ * @other_lines: files that are as they were hashed, but not as the manifest says
  */
 struct repair {
 	struct container_args args;
@@ -50,6 +52,8 @@ struct repair {
 	uint64_t done;
 	size_t healed;
 	size_t failed;
+	size_t foreign;
+	size_t other_lines;
 };
 
 static void say(struct repair *r, const char *what, const char *name, const char *why)
@@ -238,6 +242,32 @@ static uint64_t sum_wanted(const struct repair *r)
 	return sum;
 }
 
+static void leave_member(struct repair *r, size_t i)
+{
+	const struct finding *finding = finding_of(r, i);
+
+	say(r, "left", r->m.members.list[i].name, finding->reason);
+	r->foreign += finding->verdict == VERDICT_MODIFIED;
+	r->other_lines += finding->other_line;
+}
+
+/* What svmdk verify fails on is no success here either: a script would go on and send it. */
+static void say_left(const struct repair *r)
+{
+	if (r->foreign)
+		message_error(
+			r->args.file, 0,
+			"what another program wrote is left as it is (%zu of %zu files); svmdk "
+			"manifest accepts that, svmdk repair --modified undoes it",
+			r->foreign, r->m.members.nr);
+	if (r->other_lines)
+		message_error(r->m.manifest_name, 0,
+			      "it is older than the sidecar, or was altered: it has other lines of "
+			      "%zu files that are as they were hashed; put the right one back, or "
+			      "make a new one with svmdk manifest",
+			      r->other_lines);
+}
+
 static void repair_all(struct repair *r)
 {
 	size_t i;
@@ -248,10 +278,11 @@ static void repair_all(struct repair *r)
 			if (repair_member(r, i))
 				break;
 		} else if (finding_of(r, i)->verdict != VERDICT_INTACT) {
-			say(r, "left", r->m.members.list[i].name, finding_of(r, i)->reason);
+			leave_member(r, i);
 		}
 	}
 	progress_end(&r->progress);
+	say_left(r);
 }
 
 static int check_attached(const struct marks *m, struct svmdk_error *err)
@@ -349,7 +380,7 @@ static int run_repair(struct repair *r)
 	container_close(&r->c);
 	if (r->from.dir.path)
 		open_policy_free(&r->from);
-	return ret || r->failed ? EXIT_FAILED : EXIT_OK;
+	return ret || r->failed || r->foreign || r->other_lines ? EXIT_FAILED : EXIT_OK;
 }
 
 static int read_args(int argc, char **argv, struct repair *r)
@@ -414,7 +445,8 @@ const struct command cmd_repair = {
 		"name, and takes its place only when the copy has the manifest's hash and is on\n"
 		"stable storage. What was changed through svmdk since the manifest stays as it is;\n"
 		"a descriptor is not put back as it was before the disk grew.\n"
-		"It may be interrupted at any time and run again.\n"
+		"It may be interrupted at any time and run again. The exit status is 1 when a file\n"
+		"could not be repaired, or when svmdk verify fails on one that is left as it is.\n"
 		"\n"
 		"Options:\n"
 		"      --from DIR           folder of the copy\n"

@@ -187,7 +187,8 @@ is_not_put_back() {
 	cp c-f001.vmdk changed
 	cp c-f002.vmdk modified
 	flip_bit c-f003.vmdk 99
-	svmdk repair c.vmdk --from copy
+	refused '^svmdk: c.vmdk: what another program wrote is left as it is \(1 of 5 files\); .*--modified' \
+		svmdk repair c.vmdk --from copy
 	as_before c-f003.vmdk
 	cmp c-f001.vmdk changed
 	cmp c-f002.vmdk modified
@@ -197,6 +198,33 @@ is_not_put_back() {
 	rm c-f001.vmdk
 	refused "changed through svmdk since the manifest" svmdk repair c.vmdk --from copy --modified
 	[ ! -e c-f001.vmdk ]
+}
+
+# A script goes on when it ends well, and sends what there is.
+@test "it ends well when verify does, with what it left" {
+	local before status=0
+	random_bytes 10 | dd of=c-f002.vmdk conv=notrunc status=none
+	cp c-f002.vmdk modified
+	refused 'another program wrote it' svmdk verify c.vmdk
+	svmdk repair c.vmdk --from copy >out 2>err || status=$?
+	equal 1 "$status"
+	equal "left      c-f002.vmdk: another program wrote it: its size or mtime is not as recorded" "$(cat out)"
+	equal 1 "$(wc -l <err)"
+	cmp c-f002.vmdk modified
+	svmdk manifest c.vmdk
+	svmdk verify c.vmdk
+	svmdk repair c.vmdk --from copy
+	# What was written through svmdk is as it should be.
+	svmdk grow c.vmdk +1M
+	svmdk verify c.vmdk | grep -q '^changed   c.vmdk: '
+	before=$(md5sum c.vmdk)
+	svmdk repair c.vmdk --from copy | grep -q '^left      c.vmdk: '
+	equal "$before" "$(md5sum c.vmdk)"
+	# A manifest of another time is none to go by.
+	cp copy/c.vmdk.sha256 .
+	refused "is older than the sidecar" svmdk verify c.vmdk
+	refused "^svmdk: c.vmdk.sha256: it is older than the sidecar, or was altered" \
+		svmdk repair c.vmdk --from copy
 }
 
 @test "a descriptor that is damaged or missing comes back, whatever is left of it" {
