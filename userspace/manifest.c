@@ -58,6 +58,49 @@ static bool is_damaged(const struct hashing *h, size_t i, const struct hash_resu
 	       marks_hash_holds(&h->m, h->queue[i]);
 }
 
+/* What it is by now, for what it was when it was looked at may be long ago. */
+static int look_again(struct hashing *h, size_t i, const struct hash_result *r)
+{
+	struct member *member = &h->m.members.list[h->queue[i]];
+
+	member->code = 0;
+	member->block = S_ISBLK(r->st.st_mode);
+	facts_of(&member->facts, &r->st, member->block ? r->size : (uint64_t)r->st.st_size);
+	return h->m.live ? marks_ask_dirty(&h->m, false, h->err) : 0;
+}
+
+/* Of an extent that is gone or cannot be read the sidecar may know what repair has to find. */
+static bool keeps_line(const struct hashing *h, size_t i, const struct hash_result *r)
+{
+	const struct sidecar_entry *e = &h->m.entries[h->queue[i]];
+	const int code = r->err->code;
+
+	return (r->outcome == HASH_UNREADABLE || code == ENOENT || code == ENODATA) &&
+	       h->m.has_sidecar && e->name && e->hashed && !e->changed;
+}
+
+/* Returns 0 to go on with the others. */
+static int take_failure(struct hashing *h, size_t i, const struct hash_result *r)
+{
+	const char *name = h->m.members.list[h->queue[i]].name;
+
+	if (keeps_line(h, i, r)) {
+		/* Of one that was not opened it names the file already. */
+		message_error(r->err->file[0] ? r->err->file : h->m.c->path, r->err->line,
+			      "%s%s%s; it keeps its line, by which svmdk repair puts it back",
+			      r->outcome == HASH_UNREADABLE ? name : "",
+			      r->outcome == HASH_UNREADABLE ? ": " : "", r->err->text);
+		h->damaged++;
+		h->before[i] = CHANGE_NONE;
+		return 0;
+	}
+	*h->err = *r->err;
+	if (r->outcome == HASH_UNREADABLE)
+		error_set(h->err, r->err->code, "%s: %s; put it back with svmdk repair", name,
+			  r->err->text);
+	return -1;
+}
+
 /* It may be damage, which the manifest is the last to know of. */
 static void warn_unknown(const struct hashing *h, size_t i, const struct hash_result *r)
 {
@@ -77,13 +120,10 @@ static int take_hash(void *arg, size_t i, const struct hash_result *r)
 	const struct member *member = &h->m.members.list[h->queue[i]];
 	struct sidecar_entry *e = &h->m.entries[h->queue[i]];
 
-	if (r->outcome != HASH_DONE) {
-		*h->err = *r->err;
-		if (r->outcome == HASH_UNREADABLE)
-			error_set(h->err, r->err->code, "%s: %s; put it back with svmdk repair",
-				  member->name, r->err->text);
+	if (r->outcome != HASH_DONE)
+		return take_failure(h, i, r);
+	if (is_damaged(h, i, r) && look_again(h, i, r))
 		return -1;
-	}
 	if (is_damaged(h, i, r)) {
 		message_error(h->m.c->path, 0,
 			      "%s is damaged: other bytes than when it was hashed, though size and "
@@ -310,6 +350,11 @@ static int begin(struct hashing *h, struct container *c, struct svmdk_error *err
 		return -1;
 	if (!h->m.attached && container_lock(c, err))
 		return -1;
+	/* It may have grown before there was the lock. */
+	if (!safe_is_current(c->policy.dir.fd, c->name, &c->st)) {
+		error_set(err, ESTALE, "the descriptor was changed meanwhile; try again");
+		return error_at(err, c->path, 0);
+	}
 	if (h->m.manifest_err.code && h->m.manifest_err.code != ENOENT)
 		message_warn(h->m.manifest_err.file, h->m.manifest_err.line,
 			     "not a manifest; every file is hashed anew");

@@ -20,9 +20,34 @@ static int folder(const struct marks *m)
 	return m->c->policy.dir.fd;
 }
 
+static struct side_id id_of(const struct marks *m, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(folder(m), name, &st, AT_SYMLINK_NOFOLLOW))
+		return (struct side_id){ 0 };
+	return (struct side_id){ .dev = st.st_dev, .ino = st.st_ino, .ctime = st.st_ctim };
+}
+
+static bool is_id(const struct marks *m, const char *name, const struct side_id *id)
+{
+	const struct side_id now = id_of(m, name);
+
+	return now.dev == id->dev && now.ino == id->ino && now.ctime.tv_sec == id->ctime.tv_sec &&
+	       now.ctime.tv_nsec == id->ctime.tv_nsec;
+}
+
+bool marks_are_current(const struct marks *m)
+{
+	return is_id(m, m->manifest_name, &m->manifest_id) &&
+	       is_id(m, m->sidecar_name, &m->sidecar_id);
+}
+
 static void read_manifest(struct marks *m)
 {
 	size_t i;
+
+	m->manifest_id = id_of(m, m->manifest_name);
 
 	if (manifest_read(&m->manifest, folder(m), m->manifest_name, &m->manifest_err))
 		return;
@@ -37,6 +62,7 @@ static void read_sidecar(struct marks *m)
 	struct sidecar s;
 	size_t i;
 
+	m->sidecar_id = id_of(m, m->sidecar_name);
 	if (sidecar_read(&s, folder(m), m->sidecar_name, &m->sidecar_err))
 		return;
 	m->sidecar_err.code = 0;
@@ -278,16 +304,27 @@ enum change marks_change(const struct marks *m, size_t i)
 	return compare_facts(m, i);
 }
 
-bool marks_hash_holds(const struct marks *m, size_t i)
+/* What the sidecar's hash and facts say, whatever the manifest does. */
+static enum change compare_hashed(const struct marks *m, size_t i)
 {
 	const struct sidecar_entry *e = &m->entries[i];
-	enum change change;
 
 	if (!m->has_sidecar || m->members.list[i].code || (m->live && m->dirty[i]) || !e->name ||
 	    !e->hashed || !e->facts.inode)
-		return false;
-	change = compare_facts(m, i);
+		return CHANGE_UNKNOWN;
+	return compare_facts(m, i);
+}
+
+bool marks_hash_holds(const struct marks *m, size_t i)
+{
+	const enum change change = compare_hashed(m, i);
+
 	return change == CHANGE_NONE || change == CHANGE_TOUCHED;
+}
+
+bool marks_hash_moved(const struct marks *m, size_t i)
+{
+	return compare_hashed(m, i) == CHANGE_MOVED;
 }
 
 void marks_set_changed(struct marks *m, size_t i)

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
 #include "container.h"
 #include "control.h"
 #include "manifest_file.h"
@@ -47,6 +49,18 @@ enum change {
 };
 
 /**
+ * struct side_id - which file it was that was read
+ * @dev: st_dev of it; all is zero where there was none
+ * @ino: st_ino
+ * @ctime: st_ctim
+ */
+struct side_id {
+	dev_t dev;
+	ino_t ino;
+	struct timespec ctime;
+};
+
+/**
  * struct marks - what is known of a container's files
  * @c: the container
  * @members: its files
@@ -54,6 +68,8 @@ enum change {
  * @sidecar_name: of the sidecar, as above
  * @manifest: its lines, unless @manifest_err.code
  * @manifest_err: why there is none; @code is 0, or ENOENT when there is no file
+ * @manifest_id: of the file that it was read from
+ * @sidecar_id: of the sidecar's
  * @has_sidecar: there is one, and it was read
  * @sidecar_err: why there is none, as @manifest_err
  * @session: as the sidecar has it
@@ -77,6 +93,8 @@ struct marks {
 	char *sidecar_name;
 	struct manifest manifest;
 	struct svmdk_error manifest_err;
+	struct side_id manifest_id;
+	struct side_id sidecar_id;
 	bool has_sidecar;
 	struct svmdk_error sidecar_err;
 	enum session session;
@@ -162,6 +180,23 @@ enum change marks_change(const struct marks *m, size_t i);
  * Nothing has written it since, whatever the manifest says: with other bytes it is damaged.
  */
 bool marks_hash_holds(const struct marks *m, size_t i);
+
+/**
+ * marks_hash_moved() - whether another program has written a file since the sidecar's hash
+ * @m: as for marks_change()
+ * @i: which file
+ *
+ * Size or mtime say so, whatever the manifest says.
+ */
+bool marks_hash_moved(const struct marks *m, size_t i);
+
+/**
+ * marks_are_current() - whether manifest and sidecar are still the files that were read
+ * @m: open, and nothing was written by marks_write()
+ *
+ * Where it is attached nothing keeps another command from making new ones.
+ */
+bool marks_are_current(const struct marks *m);
 
 /**
  * marks_unended() - whether there was a session that did not end

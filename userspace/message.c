@@ -48,7 +48,9 @@ int error_errno(struct svmdk_error *err, int code, const char *format, ...)
 
 int error_at(struct svmdk_error *err, const char *file, unsigned int line)
 {
-	snprintf(err->file, sizeof(err->file), "%s", file ? file : "");
+	/* It may be said again where it is. */
+	if (file != err->file)
+		snprintf(err->file, sizeof(err->file), "%s", file ? file : "");
 	err->line = line;
 	return -1;
 }

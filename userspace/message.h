@@ -51,7 +51,7 @@ int error_errno(struct svmdk_error *err, int code, const char *format, ...)
 /**
  * error_at() - say where it is wrong
  * @err: an error that is set
- * @file: the file at fault, or NULL
+ * @file: the file at fault, or NULL; may be @err->file
  * @line: the line at fault, or 0
  *
  * Returns -1 always.

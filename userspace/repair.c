@@ -261,11 +261,12 @@ static void say_left(const struct repair *r)
 			"manifest accepts that, svmdk repair --modified undoes it",
 			r->foreign, r->m.members.nr);
 	if (r->other_lines)
-		message_error(r->m.manifest_name, 0,
-			      "it is older than the sidecar, or was altered: it has other lines of "
-			      "%zu files that are as they were hashed; put the right one back, or "
-			      "make a new one with svmdk manifest",
-			      r->other_lines);
+		message_error(
+			r->m.manifest_name, 0,
+			"it is older than the sidecar, or was altered: the lines of "
+			"%zu files are gone, or are not as these were hashed; put the right one "
+			"back, or make a new one with svmdk manifest",
+			r->other_lines);
 }
 
 static void repair_all(struct repair *r)

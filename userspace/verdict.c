@@ -105,19 +105,40 @@ static bool has_grown(const struct judging *j, size_t i)
  */
 static int judge_by_sidecar(struct judging *j, size_t i, const struct hash_result *r)
 {
-	const bool same = memcmp(j->m->entries[i].hash, r->hash, HASH_SIZE) == 0;
+	const struct sidecar_entry *e = &j->m->entries[i];
+	const bool same = e->hashed && memcmp(e->hash, r->hash, HASH_SIZE) == 0;
 
 	if (!same && !r->moved && marks_hash_holds(j->m, i))
 		return find(j, i, VERDICT_DAMAGED,
 			    "other bytes than when it was hashed, though size and mtime say that "
 			    "nothing wrote it");
-	if (!j->m->lines[i])
-		return find(j, i, VERDICT_CHANGED, "not in the manifest");
-	j->findings[i].other_line = same && j->m->entries[i].hashed;
-	if (j->findings[i].other_line)
+	if (!same && marks_hash_moved(j->m, i))
+		return find(j, i, VERDICT_MODIFIED,
+			    "another program wrote it: its size or mtime is not as recorded");
+	j->findings[i].other_line = same;
+	if (same && j->m->lines[i])
 		return find(j, i, VERDICT_CHANGED,
 			    "it is as it was hashed, but its line in the manifest is not");
+	if (same)
+		return find(j, i, VERDICT_CHANGED,
+			    "it is as it was hashed, but the manifest has no line for it");
+	if (!j->m->lines[i])
+		return find(j, i, VERDICT_CHANGED, "not in the manifest");
 	return find(j, i, VERDICT_CHANGED, "the sidecar knows nothing of this manifest's hash");
+}
+
+/*
+ * The descriptor is the one that the manifest is of, and so are its extents: one without a
+ * line has lost it.
+ */
+static void find_lost_lines(struct judging *j)
+{
+	const size_t last = j->m->members.nr - 1;
+	size_t i;
+
+	for (i = 0; i < last && j->findings[last].verdict == VERDICT_INTACT; i++)
+		if (!j->m->lines[i])
+			j->findings[i].other_line = true;
 }
 
 /* Its bytes are other ones than the manifest's. */
@@ -153,6 +174,21 @@ static int judge_different(struct judging *j, size_t i, const struct hash_result
 		    "say that nothing wrote it");
 }
 
+/*
+ * A manifest that was made meanwhile has cleared the driver's bits, and knows better. The bits
+ * were asked for before this.
+ */
+static int check_current(const struct judging *j, size_t i)
+{
+	const enum verdict verdict = j->findings[i].verdict;
+
+	if (!j->m->live || (verdict != VERDICT_MODIFIED && verdict != VERDICT_DAMAGED) ||
+	    marks_are_current(j->m))
+		return 0;
+	error_set(j->err, ESTALE, "a new manifest was made while it was read; try again");
+	return error_at(j->err, j->m->c->path, 0);
+}
+
 static int judge(void *arg, size_t i, const struct hash_result *r)
 {
 	struct judging *j = arg;
@@ -170,7 +206,9 @@ static int judge(void *arg, size_t i, const struct hash_result *r)
 	facts_of(&member->facts, &r->st, member->block ? r->size : (uint64_t)r->st.st_size);
 	if (j->m->live && !j->m->dirty[i] && marks_ask_dirty(j->m, false, j->err))
 		return -1;
-	return judge_different(j, i, r);
+	if (judge_different(j, i, r))
+		return -1;
+	return check_current(j, i);
 }
 
 static int open_member(void *arg, size_t i, struct extent_file *file, struct svmdk_error *err)
@@ -216,8 +254,10 @@ int verdicts_find(struct marks *m, struct finding **findings, struct svmdk_error
 	progress_begin(&progress, "Verifying", sum_sizes(m));
 	ret = hash_files(&work, err);
 	progress_end(&progress);
-	if (!ret)
+	if (!ret) {
+		find_lost_lines(&j);
 		return 0;
+	}
 	verdicts_free(*findings, m->members.nr);
 	*findings = NULL;
 	return error_at(err, err->file[0] ? err->file : m->c->path, err->line);

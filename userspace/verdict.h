@@ -32,8 +32,8 @@ enum verdict {
  * @verdict: the verdict
  * @reason: in few words, NULL when it is intact
  * @offset: where it cannot be read, in bytes, or NO_OFFSET
- * @other_line: it is as it was hashed, but not as the manifest says: that is older than
- *	the sidecar, or was altered
+ * @other_line: the manifest is older than the sidecar, or was altered: the file is as it was
+ *	hashed, but not as that says; or its line is gone
  */
 struct finding {
 	enum verdict verdict;

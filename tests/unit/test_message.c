@@ -77,6 +77,19 @@ static void print_all(void)
 	message_note(NULL, 0, "so");
 }
 
+/* A buffer that is printed into itself is empty, or worse. */
+static void says_it_again_where_it_is(void **state)
+{
+	struct svmdk_error err;
+
+	(void)state;
+	error_set(&err, 1, "odd");
+	error_at(&err, "f", 3);
+	assert_int_equal(error_at(&err, err.file, 4), -1);
+	assert_string_equal(err.file, "f");
+	assert_int_equal(err.line, 4);
+}
+
 static void prints_lines(void **state)
 {
 	char *text = capture(print_all);
@@ -108,6 +121,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(escapes),
 		cmocka_unit_test(prints_lines),
+		cmocka_unit_test(says_it_again_where_it_is),
 		cmocka_unit_test(says_errno),
 	};
 

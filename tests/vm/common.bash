@@ -227,6 +227,25 @@ ends() {
 	wait "$pid"
 }
 
+# held CALLS MEANWHILE COMMAND…: it stops behind the first of CALLS, options of strace and
+# the set of these, and goes on when MEANWHILE was done; what it says in the end, and $status
+held() {
+	local tracer trace=$BATS_TEST_TMPDIR/trace meanwhile=$2 words
+	read -ra words <<<"$1"
+	shift 2
+	status=0
+	strace -qq -f -o "$trace" "${words[@]:0:${#words[@]}-1}" -e trace="${words[-1]}" \
+		-e inject="${words[-1]}:signal=STOP:when=1" "$@" >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
+	tracer=$!
+	eventually grep -q 'stopped by SIGSTOP' "$trace"
+	eval "$meanwhile"
+	pkill -CONT -P "$tracer"
+	# shellcheck disable=SC2034 # for who calls this
+	wait "$tracer" || status=$?
+	cat "$BATS_TEST_TMPDIR/said"
+	rm "$trace"
+}
+
 # equal WANTED GOT: two texts; shows them when they differ
 equal() {
 	[ "$1" = "$2" ] || {

@@ -299,3 +299,42 @@ killed_at() {
 	# None is opened, let alone read.
 	equal 0 "$(grep -cE 'open[a-z0-9]*\(.*"many-f' "$trace")"
 }
+
+# It is queued for its ctime, and found to have other bytes; nothing is wrong with it.
+@test "what is written while a manifest is made is not called damaged" {
+	local device
+	svmdk manifest c.vmdk
+	device=$(svmdk attach c.vmdk)
+	chmod 600 c-f002.vmdk
+	held "-P $PWD/c-f002.vmdk /fstat" "write_extent $device 2" svmdk manifest c.vmdk
+	equal 0 "$status"
+	equal c-f002.vmdk "$(changed)"
+	svmdk detach "$device"
+	# Nor by another program.
+	svmdk manifest c.vmdk
+	chmod 644 c-f002.vmdk
+	held "-P $PWD/c-f002.vmdk /fstat" \
+		'random_bytes 10 | dd of=c-f002.vmdk conv=notrunc status=none' svmdk manifest c.vmdk
+	equal 0 "$status"
+	svmdk verify c.vmdk
+}
+
+# The sidecar knows what its line has to be; repair goes by that.
+@test "an extent that is gone, and its line with it, comes back by what the sidecar knows" {
+	local edit
+	svmdk manifest c.vmdk
+	rsync -a c.vmdk* c-f*.vmdk copy/
+	for edit in '2s/^....../000000/' 2d; do
+		sed -i "$edit" c.vmdk.sha256
+		rm c-f002.vmdk
+		truncate -s 4k c-f003.vmdk
+		refused 'c-f002.vmdk is not repaired: .*svmdk manifest' svmdk repair c.vmdk --from copy
+		rm -f c-f002.vmdk
+		truncate -s 4k c-f003.vmdk
+		refused 'c-f002.vmdk does not exist; .*it keeps its line, by which svmdk repair puts it back' \
+			svmdk manifest c.vmdk
+		cmp c.vmdk.sha256 copy/c.vmdk.sha256
+		svmdk repair c.vmdk --from copy
+		equal "7 files: 7 intact, 0 changed, 0 modified, 0 damaged" "$(svmdk verify c.vmdk)"
+	done
+}

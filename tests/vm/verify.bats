@@ -159,7 +159,7 @@ states() {
 	equal "intact intact changed intact intact" "$(states c.vmdk)"
 	refused "changed   c-f003.vmdk: it is as it was hashed, but its line in the manifest is not" \
 		svmdk verify c.vmdk
-	refused "c.vmdk.sha256: it is older than the sidecar, or was altered: it has other lines of 1 files" \
+	refused "c.vmdk.sha256: it is older than the sidecar, or was altered: the lines of 1 files are gone, or" \
 		svmdk verify c.vmdk
 	for edit in '3{s/^0/1/;t;s/^./0/}' 3d; do
 		sed "$edit" whole >c.vmdk.sha256
@@ -171,6 +171,42 @@ states() {
 		svmdk manifest c.vmdk
 		cmp c.vmdk.sha256 whole
 	done
+	# What another program wrote is not what svmdk wrote.
+	for edit in '3{s/^0/1/;t;s/^./0/}' 3d; do
+		sed "$edit" whole >c.vmdk.sha256
+		random_bytes 10 | dd of=c-f003.vmdk conv=notrunc status=none
+		equal "intact intact modified intact intact" "$(states c.vmdk)"
+		svmdk manifest c.vmdk
+		cp c.vmdk.sha256 whole
+	done
+	sed 3d whole >c.vmdk.sha256
+	refused "changed   c-f003.vmdk: it is as it was hashed, but the manifest has no line for it" \
+		svmdk verify c.vmdk
+	# Without a sidecar nothing is known of the file, but that its line is gone.
+	rm c.vmdk.svmdk
+	flip_bit c-f003.vmdk 99
+	equal "intact intact changed intact intact" "$(states c.vmdk)"
+	refused "was altered: the lines of 1 files are gone, or" svmdk verify c.vmdk
+}
+
+@test "what becomes of an extent while it is verified is said by the file and its line" {
+	svmdk manifest c.vmdk
+	rm c.vmdk.svmdk c.vmdk.sha256
+	truncate -s 4k c-f002.vmdk
+	fails_with 1 '^svmdk: c.vmdk:[0-9]+: extent c-f002.vmdk is short' svmdk manifest c.vmdk
+}
+
+@test "a manifest that is made while an attached disk is verified makes nothing modified" {
+	local device
+	svmdk manifest c.vmdk
+	device=$(svmdk attach c.vmdk)
+	held "-P $PWD/c-f002.vmdk fadvise64" \
+		"write_disk $device $((1 << 20)) 4096; svmdk manifest c.vmdk" svmdk verify c.vmdk
+	equal 1 "$status"
+	equal "svmdk: c.vmdk: a new manifest was made while it was read; try again" \
+		"$(<"$BATS_TEST_TMPDIR/said")"
+	svmdk verify c.vmdk
+	svmdk detach "$device"
 }
 
 @test "a file that cannot be opened just now is not judged, nor healed" {
@@ -203,7 +239,7 @@ states() {
 	cp -a copy/c.vmdk.sha256 .
 	sums=$(md5sum c-f*.vmdk)
 	equal "changed changed intact intact intact" "$(states c.vmdk)"
-	refused "c.vmdk.sha256: it is older than the sidecar, or was altered: it has other lines of 2 files" \
+	refused "c.vmdk.sha256: it is older than the sidecar, or was altered: the lines of 2 files are gone, or" \
 		svmdk verify c.vmdk
 	svmdk repair --modified --from copy c.vmdk || [ $? = 1 ]
 	equal "$sums" "$(md5sum c-f*.vmdk)"
