@@ -227,15 +227,17 @@ ends() {
 	wait "$pid"
 }
 
-# held CALLS MEANWHILE COMMAND…: it stops behind the first of CALLS, options of strace and
-# the set of these, and goes on when MEANWHILE was done; what it says in the end, and $status
+# held "[OPTION…] CALL N" MEANWHILE COMMAND…: it stops at its Nth CALL, as strace counts with
+# these options, and goes on when MEANWHILE was done; what it says in the end, and $status
 held() {
-	local tracer trace=$BATS_TEST_TMPDIR/trace meanwhile=$2 words
+	local tracer trace=$BATS_TEST_TMPDIR/trace meanwhile=$2 words nr
 	read -ra words <<<"$1"
+	nr=$((${#words[@]} - 2))
 	shift 2
 	status=0
-	strace -qq -f -o "$trace" "${words[@]:0:${#words[@]}-1}" -e trace="${words[-1]}" \
-		-e inject="${words[-1]}:signal=STOP:when=1" "$@" >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
+	strace -qq -f -o "$trace" "${words[@]:0:nr}" -e trace="${words[nr]}" \
+		-e inject="${words[nr]}:signal=STOP:when=${words[nr + 1]}" \
+		"$@" >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
 	tracer=$!
 	eventually grep -q 'stopped by SIGSTOP' "$trace"
 	eval "$meanwhile"

@@ -306,14 +306,14 @@ killed_at() {
 	svmdk manifest c.vmdk
 	device=$(svmdk attach c.vmdk)
 	chmod 600 c-f002.vmdk
-	held "-P $PWD/c-f002.vmdk /fstat" "write_extent $device 2" svmdk manifest c.vmdk
+	held "-P $PWD/c-f002.vmdk /fstat 1" "write_extent $device 2" svmdk manifest c.vmdk
 	equal 0 "$status"
 	equal c-f002.vmdk "$(changed)"
 	svmdk detach "$device"
 	# Nor by another program.
 	svmdk manifest c.vmdk
 	chmod 644 c-f002.vmdk
-	held "-P $PWD/c-f002.vmdk /fstat" \
+	held "-P $PWD/c-f002.vmdk /fstat 1" \
 		'random_bytes 10 | dd of=c-f002.vmdk conv=notrunc status=none' svmdk manifest c.vmdk
 	equal 0 "$status"
 	svmdk verify c.vmdk

@@ -480,19 +480,9 @@ killed_everywhere() {
 	svmdk check disk.vmdk
 }
 
-# stopped_at CALL MEANWHILE: resplit, which goes on when that was done; its status
+# stopped_at "CALL N" MEANWHILE: resplit, as of held
 stopped_at() {
-	local tracer trace=$BATS_TEST_TMPDIR/trace
-	status=0
-	strace -qq -o "$trace" -e trace="${1% *}" -e inject="${1% *}:signal=STOP:when=${1#* }" \
-		svmdk resplit disk.vmdk -e 1M 2>"$BATS_TEST_TMPDIR/said" 3>&- &
-	tracer=$!
-	eventually grep -q 'stopped by SIGSTOP' "$trace"
-	eval "$2"
-	pkill -CONT -P "$tracer"
-	wait "$tracer" || status=$?
-	cat "$BATS_TEST_TMPDIR/said"
-	rm "$trace"
+	held "$1" "$2" svmdk resplit disk.vmdk -e 1M
 }
 
 @test "a file that another program makes where resplit is about to is not removed" {

@@ -200,7 +200,7 @@ states() {
 	local device
 	svmdk manifest c.vmdk
 	device=$(svmdk attach c.vmdk)
-	held "-P $PWD/c-f002.vmdk fadvise64" \
+	held "-P $PWD/c-f002.vmdk fadvise64 1" \
 		"write_disk $device $((1 << 20)) 4096; svmdk manifest c.vmdk" svmdk verify c.vmdk
 	equal 1 "$status"
 	equal "svmdk: c.vmdk: a new manifest was made while it was read; try again" \

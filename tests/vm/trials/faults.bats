@@ -57,8 +57,16 @@ make_store() {
 # No block of the middle one can be had. (Of a device that cannot flush nothing is
 # asked, and nothing that was not flushed was acknowledged.)
 middle_fails() {
-	fails check,write "$BAD_PART"
-	io flush
+	io check,write "$BAD_PART"
+	# Where btrfs of 6.1 has checksums it is written to by way of the page cache, which has
+	# all of this; so it is the flush that fails.
+	# shellcheck disable=SC2154 # trials.bash has them
+	if [ "$bad_type" = btrfs ] && ((well)); then
+		fails flush
+	else
+		equal 0 "$well"
+		io flush
+	fi
 	others_work
 }
 
