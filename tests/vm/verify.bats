@@ -193,7 +193,7 @@ states() {
 	svmdk manifest c.vmdk
 	rm c.vmdk.svmdk c.vmdk.sha256
 	truncate -s 4k c-f002.vmdk
-	fails_with 1 '^svmdk: c.vmdk:[0-9]+: extent c-f002.vmdk is short' svmdk manifest c.vmdk
+	fails_with 1 'c.vmdk:[0-9]+: extent c-f002.vmdk is short' svmdk manifest c.vmdk
 }
 
 @test "a manifest that is made while an attached disk is verified makes nothing modified" {
