@@ -225,7 +225,7 @@ static int copy_before(struct copy *copy, struct svmdk_error *err)
 			syncfs(copy->mounted.list[i].fd);
 		if (live_disk_flush(&copy->disk, err) || copy_set_survey(&copy->set, &todo, err))
 			return -1;
-		if (!pass && check_room(copy, &todo, err))
+		if (!pass && (copy_claims_check(&copy->set, err) || check_room(copy, &todo, err)))
 			return -1;
 		if (pass && (todo.bytes <= FEW_BYTES || todo.bytes > previous / 2))
 			break;
@@ -357,10 +357,7 @@ static int prepare(struct copy *copy, struct svmdk_error *err)
 	    staging_open(&copy->staging, copy->dir, copy->container.name, err) ||
 	    file_copier_init(&copy->copier, step, copy, err))
 		return -1;
-	return copy_set_init(&copy->set, &copy->container, &copy->staging, &copy->copier, err) ||
-			       copy_claims_check(&copy->set, err) ?
-		       -1 :
-		       0;
+	return copy_set_init(&copy->set, &copy->container, &copy->staging, &copy->copier, err);
 }
 
 static int copy_container(struct copy *copy, struct svmdk_error *err)

@@ -28,6 +28,8 @@ static int check_lists(const struct copy_set *set, struct svmdk_error *err)
 			err))
 		return -1;
 	for (i = 0; i < set->nr && !by; i++) {
+		if (set->files[i].current)
+			continue;
 		base = base_of(set->files[i].name);
 		by = claims_find(&claims, base);
 		if (by)
@@ -60,14 +62,16 @@ static bool is_its(const struct own *own, const char *base)
 }
 
 /* What is not there yet is nobody's, and what the copy has is the copy's. */
-static int find_owner(struct own *own, const struct copy_set *set, const char *name,
+static int find_owner(struct own *own, const struct copy_set *set, const struct copy_file *file,
 		      const struct claim **by, struct svmdk_error *err)
 {
 	const int folder = set->staging->dirfd;
+	const char *name = file->name;
 	struct stat st;
 
 	*by = NULL;
-	if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) || is_its(own, base_of(name)))
+	if (file->current || fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) ||
+	    is_its(own, base_of(name)))
 		return 0;
 	if (!own->read_others &&
 	    claims_read(&own->others, folder, CLAIMS_OF_DESCRIPTORS, "", &own->st, err))
@@ -89,7 +93,7 @@ static int check_descriptors(const struct copy_set *set, struct svmdk_error *err
 	if (side_file_read(&own.text, set->staging->dirfd, self, &ignored) == 0)
 		own.st = own.text.st;
 	for (i = 0; i < set->nr && !by && !ret; i++)
-		ret = find_owner(&own, set, set->files[i].name, &by, err);
+		ret = find_owner(&own, set, &set->files[i], &by, err);
 	if (by)
 		ret = error_set(err, EEXIST,
 				"%s there is %s %s, another container's descriptor as it seems; "

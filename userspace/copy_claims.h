@@ -8,7 +8,8 @@
 
 /**
  * copy_claims_check() - whether a copy would take the place of another container's files
- * @set: the files to be copied, with the folder to copy to
+ * @set: the files to be copied, with the folder to copy to; they were surveyed, and those
+ *	that are current are no matter
  * @err: filled on failure, with the folder as @err->file; @err->code is EEXIST then
  *
  * A file that the copy there is named by is its own. Of the others no descriptor in that

@@ -327,9 +327,10 @@ static bool was_changed(const struct recovery *r, const struct stat *st)
 static void say_stays(const struct recovery *r, const char *name, bool made, const struct claim *by)
 {
 	message_warn(r->c->path, 0,
-		     "%s, which an interrupted command was to %s, %s %s%s, so it stays", name,
+		     "%s, which an interrupted command was to %s, %s %s%s, so it stays%s", name,
 		     made ? "make" : "remove", by->text ? "is named by" : "may be named by", by->by,
-		     by->text ? " too" : ", which cannot be read");
+		     by->text ? " too" : ", which cannot be read",
+		     made ? "" : "; remove it when nobody needs it");
 }
 
 /*

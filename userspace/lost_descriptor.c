@@ -231,6 +231,8 @@ static int read_present(struct lost_descriptor *d, struct svmdk_error *err)
 
 	if (d->fd < 0)
 		return 0;
+	/* What the disk has, as of an extent. */
+	posix_fadvise(d->fd, 0, 0, POSIX_FADV_DONTNEED);
 	if (side_file_read(&file, d->to.dir.fd, d->name, err)) {
 		d->unreadable = is_damage(err->code);
 		return d->unreadable ? 0 : error_at(err, d->path, 0);

@@ -69,14 +69,20 @@ static int look_again(struct hashing *h, size_t i, const struct hash_result *r)
 	return h->m.live ? marks_ask_dirty(&h->m, false, h->err) : 0;
 }
 
-/* Of an extent that is gone or cannot be read the sidecar may know what repair has to find. */
+/*
+ * Of an extent that is gone or cannot be read the sidecar may know what repair has to find.
+ * Not where the manifest has another line: of the two that may be the newer one, for it is
+ * written first.
+ */
 static bool keeps_line(const struct hashing *h, size_t i, const struct hash_result *r)
 {
+	const struct manifest_line *line = h->m.lines[h->queue[i]];
 	const struct sidecar_entry *e = &h->m.entries[h->queue[i]];
 	const int code = r->err->code;
 
 	return (r->outcome == HASH_UNREADABLE || code == ENOENT || code == ENODATA) &&
-	       h->m.has_sidecar && e->name && e->hashed && !e->changed;
+	       h->m.has_sidecar && e->name && e->hashed && !e->changed &&
+	       (!line || memcmp(line->hash, e->hash, HASH_SIZE) == 0);
 }
 
 /* Returns 0 to go on with the others. */

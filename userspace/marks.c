@@ -523,10 +523,14 @@ int marks_attach(struct container *c, struct svmdk_error *err)
 		marks_look(&m);
 		ret = marks_recover(&m, err);
 	}
-	if (!ret && !m.has_sidecar && has_its_manifest(&m))
-		ret = begin_sidecar(&m, err);
-	if (m.has_sidecar && !ret)
+	if (!ret && !m.has_sidecar && has_its_manifest(&m)) {
+		ret = begin_sidecar(&m, err) || marks_write(&m, SESSION_ATTACHED, err) ? -1 : 0;
+		if (ret)
+			error_add(err, "; with a manifest it has to say that the disk may be "
+				       "written: attach with -r, or take the manifest away");
+	} else if (!ret && m.has_sidecar) {
 		ret = marks_write(&m, SESSION_ATTACHED, err);
+	}
 	marks_close(&m);
 	return ret;
 }

@@ -208,9 +208,13 @@ static int repair_member(struct repair *r, size_t i)
 			  "line from the sidecar, and svmdk repair again");
 	} else if (is_of_another_time(r, i)) {
 		error_set(&err, ESTALE,
-			  "the manifest is older than the sidecar, or was altered, and what it is "
-			  "a hash of may be older than the rest; run svmdk manifest, which takes "
-			  "the sidecar's, and svmdk repair again");
+			  "the manifest is older than the sidecar, or was altered, or svmdk "
+			  "manifest was killed, so that what it is a hash of may be older than the "
+			  "rest; %s",
+			  marks_hash_holds(&r->m, i) ?
+				  "run svmdk manifest, which takes the sidecar's, and svmdk repair "
+				  "again" :
+				  "put the right manifest back, or copy the right file by hand");
 	} else if (was_changed(r, i)) {
 		error_set(&err, ESTALE,
 			  "it was changed through svmdk since the manifest, and a copy of before "
@@ -260,13 +264,7 @@ static void say_left(const struct repair *r)
 			"what another program wrote is left as it is (%zu of %zu files); svmdk "
 			"manifest accepts that, svmdk repair --modified undoes it",
 			r->foreign, r->m.members.nr);
-	if (r->other_lines)
-		message_error(
-			r->m.manifest_name, 0,
-			"it is older than the sidecar, or was altered: the lines of "
-			"%zu files are gone, or are not as these were hashed; put the right one "
-			"back, or make a new one with svmdk manifest",
-			r->other_lines);
+	verdicts_say_lines(&r->m, r->other_lines);
 }
 
 static void repair_all(struct repair *r)

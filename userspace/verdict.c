@@ -185,7 +185,8 @@ static int check_current(const struct judging *j, size_t i)
 	if (!j->m->live || (verdict != VERDICT_MODIFIED && verdict != VERDICT_DAMAGED) ||
 	    marks_are_current(j->m))
 		return 0;
-	error_set(j->err, ESTALE, "a new manifest was made while it was read; try again");
+	error_set(j->err, ESTALE,
+		  "its manifest or sidecar was made anew while it was read; try again");
 	return error_at(j->err, j->m->c->path, 0);
 }
 
@@ -270,4 +271,21 @@ void verdicts_free(struct finding *findings, size_t nr)
 	for (i = 0; findings && i < nr; i++)
 		free(findings[i].reason);
 	free(findings);
+}
+
+void verdicts_say_lines(const struct marks *m, size_t nr)
+{
+	static const char help[] = "put the right one back, or make a new one with svmdk manifest";
+
+	if (!nr)
+		return;
+	if (m->has_sidecar)
+		message_error(
+			m->manifest_name, 0,
+			"it is older than the sidecar, or was altered: the lines of %zu files "
+			"are gone, or are not as these were hashed; %s",
+			nr, help);
+	else
+		message_error(m->manifest_name, 0,
+			      "it was altered: the lines of %zu files are gone; %s", nr, help);
 }

@@ -60,6 +60,13 @@ int verdicts_find(struct marks *m, struct finding **findings, struct svmdk_error
 void verdicts_free(struct finding *findings, size_t nr);
 
 /**
+ * verdicts_say_lines() - say that the manifest has other lines than it should
+ * @m: its marks
+ * @nr: how many files have @other_line; nothing is said when none has
+ */
+void verdicts_say_lines(const struct marks *m, size_t nr);
+
+/**
  * verdict_text() - a verdict in one word
  * @verdict: which
  */

@@ -139,13 +139,7 @@ static int conclude(const struct marks *m, const struct finding *findings,
 		message_error(m->c->path, 0,
 			      "another program wrote to it; svmdk manifest accepts that, svmdk "
 			      "repair --modified undoes it");
-	if (others)
-		message_error(
-			m->manifest_name, 0,
-			"it is older than the sidecar, or was altered: the lines of "
-			"%zu files are gone, or are not as these were hashed; put the right one "
-			"back, or make a new one with svmdk manifest",
-			others);
+	verdicts_say_lines(m, others);
 	return nr[VERDICT_DAMAGED] || nr[VERDICT_MODIFIED] || others ? EXIT_FAILED : EXIT_OK;
 }
 

@@ -170,4 +170,8 @@ to_disk() {
 	[ ! -e "$copy/c.vmdk" ]
 	rm "$copy/mine.vmdk"
 	copied_whole
+	# What two of them share, and is there, is in nobody's way.
+	cp "$BACKING/c.vmdk" "$BACKING/d.vmdk"
+	svmdk copy "$BACKING/d.vmdk" "$copy"
+	cmp "$BACKING/d.vmdk" "$copy/d.vmdk"
 }

@@ -186,7 +186,7 @@ states() {
 	rm c.vmdk.svmdk
 	flip_bit c-f003.vmdk 99
 	equal "intact intact changed intact intact" "$(states c.vmdk)"
-	refused "was altered: the lines of 1 files are gone, or" svmdk verify c.vmdk
+	refused "it was altered: the lines of 1 files are gone; put" svmdk verify c.vmdk
 }
 
 @test "what becomes of an extent while it is verified is said by the file and its line" {
@@ -203,7 +203,7 @@ states() {
 	held "-P $PWD/c-f002.vmdk fadvise64 1" \
 		"write_disk $device $((1 << 20)) 4096; svmdk manifest c.vmdk" svmdk verify c.vmdk
 	equal 1 "$status"
-	equal "svmdk: c.vmdk: a new manifest was made while it was read; try again" \
+	equal "svmdk: c.vmdk: its manifest or sidecar was made anew while it was read; try again" \
 		"$(<"$BATS_TEST_TMPDIR/said")"
 	svmdk verify c.vmdk
 	svmdk detach "$device"
