@@ -156,6 +156,9 @@ through_qemu() {
 }
 
 @test "files written through qemu-nbd are the same through svmdk, and the other way" {
+	# nbd_queue_rq() takes a lock that nbd holds while it reads from its socket.
+	[ ! -e /proc/lockdep ] ||
+		skip "lockdep finds fault with nbd under ext4 on 6.1, and is off from then on"
 	tree=(/usr/share/perl)
 	modprobe nbd
 	make_container ext4
