@@ -176,6 +176,14 @@ void container_close(struct container *c)
 	*c = (struct container){ .fd = -1 };
 }
 
+int container_check_current(const struct container *c, struct svmdk_error *err)
+{
+	if (safe_is_current(c->policy.dir.fd, c->name, &c->st))
+		return 0;
+	error_set(err, ESTALE, "the descriptor was changed meanwhile; try again");
+	return error_at(err, c->path, 0);
+}
+
 int container_lock(struct container *c, struct svmdk_error *err)
 {
 	if (c->locked)
@@ -188,10 +196,9 @@ int container_lock(struct container *c, struct svmdk_error *err)
 			"in use: it is attached (see svmdk list), or another svmdk command is at work on it");
 		return error_at(err, c->path, 0);
 	}
-	if (!safe_is_current(c->policy.dir.fd, c->name, &c->st)) {
+	if (container_check_current(c, err)) {
 		flock(c->fd, LOCK_UN);
-		error_set(err, ESTALE, "the descriptor was changed meanwhile; try again");
-		return error_at(err, c->path, 0);
+		return -1;
 	}
 	c->locked = true;
 	return 0;

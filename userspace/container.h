@@ -86,6 +86,15 @@ void container_close(struct container *c);
 int container_lock(struct container *c, struct svmdk_error *err);
 
 /**
+ * container_check_current() - is the descriptor still the one that was read?
+ * @c: an open container
+ * @err: filled where it is not, with ESTALE
+ *
+ * For who has no lock on it: svmdk grow gives an attached disk a new one. Returns 0 or -1.
+ */
+int container_check_current(const struct container *c, struct svmdk_error *err);
+
+/**
  * struct extent_file - an extent's file, open
  * @fd: of it; the caller closes it
  * @st: its status: S_ISREG or S_ISBLK

@@ -42,8 +42,16 @@ struct hashing {
 static int open_queued(void *arg, size_t i, struct extent_file *file, struct svmdk_error *err)
 {
 	const struct hashing *h = arg;
+	const size_t member = h->queue[i];
 
-	return members_open(&h->m.members, h->queue[i], file, err);
+	if (members_open(&h->m.members, member, file, err))
+		return -1;
+	/* That of an attached disk may grow at any moment, and then these are not its extents. */
+	if (h->m.members.list[member].extent != NO_MEMBER ||
+	    container_check_current(h->m.c, err) == 0)
+		return 0;
+	close(file->fd);
+	return -1;
 }
 
 /*
@@ -357,10 +365,8 @@ static int begin(struct hashing *h, struct container *c, struct svmdk_error *err
 	if (!h->m.attached && container_lock(c, err))
 		return -1;
 	/* It may have grown before there was the lock. */
-	if (!safe_is_current(c->policy.dir.fd, c->name, &c->st)) {
-		error_set(err, ESTALE, "the descriptor was changed meanwhile; try again");
-		return error_at(err, c->path, 0);
-	}
+	if (container_check_current(c, err))
+		return -1;
 	if (h->m.manifest_err.code && h->m.manifest_err.code != ENOENT)
 		message_warn(h->m.manifest_err.file, h->m.manifest_err.line,
 			     "not a manifest; every file is hashed anew");

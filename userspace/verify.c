@@ -180,10 +180,8 @@ static int open_marks(struct marks *m, struct container *c, struct svmdk_error *
 		return -1;
 	if (!locked && !m->attached)
 		return in_use(m, err);
-	if (!m->attached && !safe_is_current(c->policy.dir.fd, c->name, &c->st)) {
-		error_set(err, ESTALE, "the descriptor was changed meanwhile; try again");
-		return error_at(err, c->path, 0);
-	}
+	if (!m->attached && container_check_current(c, err))
+		return -1;
 	if (check_manifest(m, err))
 		return -1;
 	if (m->sidecar_err.code && m->sidecar_err.code != ENOENT)

@@ -354,3 +354,19 @@ killed_at() {
 	cp -p new/c-f002.vmdk .
 	svmdk verify c.vmdk
 }
+
+# It would have the hash of the new descriptor, and not all of its extents.
+@test "a manifest of an attached disk that is overtaken by a grow is not made" {
+	local device
+	svmdk manifest c.vmdk
+	cp c.vmdk.sha256 before
+	device=$(svmdk attach c.vmdk)
+	held "-P $PWD/c.vmdk /fstat 1" 'svmdk grow c.vmdk +1M' svmdk manifest c.vmdk
+	equal 1 "$status"
+	equal "svmdk: c.vmdk: the descriptor was changed meanwhile; try again" \
+		"$(<"$BATS_TEST_TMPDIR/said")"
+	cmp before c.vmdk.sha256
+	svmdk manifest c.vmdk
+	equal "8 files: 8 intact, 0 changed, 0 modified, 0 damaged" "$(svmdk verify c.vmdk)"
+	svmdk detach "$device"
+}
