@@ -196,6 +196,14 @@ static void refuse_descriptor(const struct repair *r, struct svmdk_error *err)
 		error_set(err, ESTALE, "it was changed meanwhile; run svmdk repair again");
 }
 
+/* What svmdk manifest puts down of it is what it was, not what is there. */
+static bool sidecar_knows(const struct repair *r, size_t i)
+{
+	const struct sidecar_entry *e = &r->m.entries[i];
+
+	return e->name && e->hashed && !e->changed && finding_of(r, i)->verdict == VERDICT_DAMAGED;
+}
+
 /* Returns 0 to go on with the next. */
 static int repair_member(struct repair *r, size_t i)
 {
@@ -203,9 +211,11 @@ static int repair_member(struct repair *r, size_t i)
 	struct svmdk_error err;
 
 	if (!r->m.lines[i]) {
-		error_set(&err, ENOENT,
-			  "the manifest says nothing of it; run svmdk manifest, which takes its "
-			  "line from the sidecar, and svmdk repair again");
+		error_set(&err, ENOENT, "the manifest says nothing of it; %s",
+			  sidecar_knows(r, i) ?
+				  "run svmdk manifest, which takes its line from the sidecar, and "
+				  "svmdk repair again" :
+				  "put the right manifest back, or copy the right file by hand");
 	} else if (is_of_another_time(r, i)) {
 		error_set(&err, ESTALE,
 			  "the manifest is older than the sidecar, or was altered, or svmdk "

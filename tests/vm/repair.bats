@@ -551,3 +551,17 @@ attached_elsewhere() {
 	cmp c.vmdk grown
 	svmdk check c.vmdk
 }
+
+# svmdk manifest would take in what another program wrote.
+@test "what helps an extent that has no line depends on what the sidecar knows" {
+	sed -i 2d c.vmdk.sha256
+	random_bytes 10 | dd of=c-f002.vmdk conv=notrunc status=none
+	refused 'c-f002.vmdk is not repaired: the manifest says nothing of it; put the right manifest' \
+		svmdk repair c.vmdk --from copy --modified
+	rm c-f002.vmdk
+	refused 'c-f002.vmdk is not repaired: the manifest says nothing of it; run svmdk manifest' \
+		svmdk repair c.vmdk --from copy
+	rm c.vmdk.svmdk
+	refused 'c-f002.vmdk is not repaired: the manifest says nothing of it; put the right manifest' \
+		svmdk repair c.vmdk --from copy
+}
