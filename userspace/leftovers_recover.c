@@ -14,6 +14,7 @@
 #include "leftovers.h"
 #include "manifest_file.h"
 #include "replace.h"
+#include "same_time.h"
 #include "side_file.h"
 #include "sidecar.h"
 #include "size.h"
@@ -318,10 +319,7 @@ static bool may_be_made(const struct recovery *r, const struct stat *st)
 /* Since the list was written, or perhaps so: a clock has its steps. */
 static bool was_changed(const struct recovery *r, const struct stat *st)
 {
-	const struct timespec *then = &r->list.st_mtim, *now = &st->st_ctim;
-
-	return now->tv_sec > then->tv_sec ||
-	       (now->tv_sec == then->tv_sec && now->tv_nsec >= then->tv_nsec);
+	return time_since(&r->list.st_mtim, &st->st_ctim) >= 0;
 }
 
 static void say_stays(const struct recovery *r, const char *name, bool made, const struct claim *by)

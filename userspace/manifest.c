@@ -66,17 +66,6 @@ static bool is_damaged(const struct hashing *h, size_t i, const struct hash_resu
 	       marks_hash_holds(&h->m, h->queue[i]);
 }
 
-/* What it is by now, for what it was when it was looked at may be long ago. */
-static int look_again(struct hashing *h, size_t i, const struct hash_result *r)
-{
-	struct member *member = &h->m.members.list[h->queue[i]];
-
-	member->code = 0;
-	member->block = S_ISBLK(r->st.st_mode);
-	facts_of(&member->facts, &r->st, member->block ? r->size : (uint64_t)r->st.st_size);
-	return h->m.live ? marks_ask_dirty(&h->m, false, h->err) : 0;
-}
-
 /*
  * Of an extent that is gone or cannot be read the sidecar may know what repair has to find.
  * Not where the manifest has another line: of the two that may be the newer one, for it is
@@ -136,7 +125,7 @@ static int take_hash(void *arg, size_t i, const struct hash_result *r)
 
 	if (r->outcome != HASH_DONE)
 		return take_failure(h, i, r);
-	if (is_damaged(h, i, r) && look_again(h, i, r))
+	if (is_damaged(h, i, r) && marks_look_again(&h->m, h->queue[i], &r->st, r->size, h->err))
 		return -1;
 	if (is_damaged(h, i, r)) {
 		message_error(h->m.c->path, 0,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "marks.h"
+#include "same_time.h"
 
 static int no_memory(struct svmdk_error *err)
 {
@@ -20,35 +21,32 @@ static int folder(const struct marks *m)
 	return m->c->policy.dir.fd;
 }
 
-static struct side_id id_of(const struct marks *m, const char *name)
+static void note_side(const struct marks *m, const char *name, struct stat *st)
 {
-	struct stat st;
-
-	if (fstatat(folder(m), name, &st, AT_SYMLINK_NOFOLLOW))
-		return (struct side_id){ 0 };
-	return (struct side_id){ .dev = st.st_dev, .ino = st.st_ino, .ctime = st.st_ctim };
+	if (fstatat(folder(m), name, st, AT_SYMLINK_NOFOLLOW))
+		*st = (struct stat){ 0 };
 }
 
-static bool is_id(const struct marks *m, const char *name, const struct side_id *id)
+static bool is_as_noted(const struct marks *m, const char *name, const struct stat *then)
 {
-	const struct side_id now = id_of(m, name);
+	struct stat now;
 
-	return now.dev == id->dev && now.ino == id->ino && now.ctime.tv_sec == id->ctime.tv_sec &&
-	       now.ctime.tv_nsec == id->ctime.tv_nsec;
+	note_side(m, name, &now);
+	return now.st_dev == then->st_dev && now.st_ino == then->st_ino &&
+	       same_time(&now.st_ctim, &then->st_ctim);
 }
 
 bool marks_are_current(const struct marks *m)
 {
-	return is_id(m, m->manifest_name, &m->manifest_id) &&
-	       is_id(m, m->sidecar_name, &m->sidecar_id);
+	return is_as_noted(m, m->manifest_name, &m->manifest_st) &&
+	       is_as_noted(m, m->sidecar_name, &m->sidecar_st);
 }
 
 static void read_manifest(struct marks *m)
 {
 	size_t i;
 
-	m->manifest_id = id_of(m, m->manifest_name);
-
+	note_side(m, m->manifest_name, &m->manifest_st);
 	if (manifest_read(&m->manifest, folder(m), m->manifest_name, &m->manifest_err))
 		return;
 	m->manifest_err.code = 0;
@@ -62,7 +60,7 @@ static void read_sidecar(struct marks *m)
 	struct sidecar s;
 	size_t i;
 
-	m->sidecar_id = id_of(m, m->sidecar_name);
+	note_side(m, m->sidecar_name, &m->sidecar_st);
 	if (sidecar_read(&s, folder(m), m->sidecar_name, &m->sidecar_err))
 		return;
 	m->sidecar_err.code = 0;
@@ -234,6 +232,17 @@ void marks_look(struct marks *m)
 		members_look(&m->members, i);
 }
 
+int marks_look_again(struct marks *m, size_t i, const struct stat *st, uint64_t size,
+		     struct svmdk_error *err)
+{
+	struct member *member = &m->members.list[i];
+
+	member->code = 0;
+	member->block = S_ISBLK(st->st_mode);
+	facts_of(&member->facts, st, member->block ? size : (uint64_t)st->st_size);
+	return m->live && !m->dirty[i] ? marks_ask_dirty(m, false, err) : 0;
+}
+
 /* The session that the sidecar tells of is not one that is under way here. */
 static bool session_is_elsewhere(const struct marks *m)
 {
@@ -337,6 +346,17 @@ void marks_set_changed(struct marks *m, size_t i)
 	memset(&e->facts, 0, sizeof(e->facts));
 	if (members_look(&m->members, i) == 0)
 		e->facts = m->members.list[i].facts;
+}
+
+void marks_set_clean(struct marks *m, size_t i)
+{
+	struct sidecar_entry *e = &m->entries[i];
+
+	e->name = (char *)m->members.list[i].name;
+	e->changed = false;
+	e->facts = m->members.list[i].facts;
+	e->hashed = true;
+	memcpy(e->hash, m->lines[i]->hash, HASH_SIZE);
 }
 
 /* So that a copy's own inodes and times are known from now on. */
@@ -458,93 +478,6 @@ bool marks_sidecar_is_broken(const struct marks *m, struct svmdk_error *err)
 		return false;
 	*err = m->sidecar_err;
 	return true;
-}
-
-static bool is_later(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
-}
-
-/*
- * Of what is written from now on the manifest alone would say that it is damaged. None is
- * proved to be as in the manifest, so each is as if its inode was another; and what is newer
- * than the manifest, as if it was not when it was hashed.
- */
-static int begin_sidecar(struct marks *m, struct svmdk_error *err)
-{
-	struct sidecar_entry *e;
-	struct stat manifest;
-	size_t i;
-
-	if (fstatat(folder(m), m->manifest_name, &manifest, AT_SYMLINK_NOFOLLOW)) {
-		error_errno(err, errno, "cannot look at the manifest");
-		return error_at(err, m->c->path, 0);
-	}
-	marks_look(m);
-	for (i = 0; i < m->members.nr; i++) {
-		if (!m->lines[i] || m->members.list[i].code)
-			continue;
-		e = &m->entries[i];
-		e->name = (char *)m->members.list[i].name;
-		e->hashed = true;
-		memcpy(e->hash, m->lines[i]->hash, HASH_SIZE);
-		e->facts = m->members.list[i].facts;
-		e->facts.ctime = (struct timespec){ 0 };
-		if (is_later(&e->facts.mtime, &manifest.st_mtim))
-			e->facts.mtime = manifest.st_mtim;
-	}
-	m->has_sidecar = true;
-	return 0;
-}
-
-/* One of other extents, left by a killed resplit, say, is no reason for a sidecar. */
-static bool has_its_manifest(const struct marks *m)
-{
-	struct svmdk_error ignored;
-
-	return !m->manifest_err.code &&
-	       !manifest_check_shape(&m->manifest, folder(m), m->manifest_name, &m->c->descriptor,
-				     m->c->name, &ignored);
-}
-
-int marks_attach(struct container *c, struct svmdk_error *err)
-{
-	struct marks m;
-	int ret = 0;
-
-	if (marks_open(&m, c, true, err))
-		return -1;
-	/* It would say tomorrow, when it can be read, that nothing was written. */
-	if (marks_sidecar_is_broken(&m, err))
-		ret = error_add(err,
-				"; take it away, and svmdk manifest makes a new one, or attach "
-				"with -r");
-	if (!ret && m.has_sidecar && marks_unended(&m)) {
-		marks_look(&m);
-		ret = marks_recover(&m, err);
-	}
-	if (!ret && !m.has_sidecar && has_its_manifest(&m)) {
-		ret = begin_sidecar(&m, err) || marks_write(&m, SESSION_ATTACHED, err) ? -1 : 0;
-		if (ret)
-			error_add(err, "; with a manifest it has to say that the disk may be "
-				       "written: attach with -r, or take the manifest away");
-	} else if (!ret && m.has_sidecar) {
-		ret = marks_write(&m, SESSION_ATTACHED, err);
-	}
-	marks_close(&m);
-	return ret;
-}
-
-void marks_attach_undo(struct container *c)
-{
-	struct svmdk_error err;
-	struct marks m;
-
-	if (marks_open(&m, c, true, &err))
-		return;
-	if (m.has_sidecar)
-		marks_write(&m, SESSION_NONE, &err);
-	marks_close(&m);
 }
 
 /* With @ahead what the file will be like is not known yet. */

@@ -6,8 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
-#include <time.h>
+#include <sys/stat.h>
 #include "container.h"
 #include "control.h"
 #include "manifest_file.h"
@@ -49,18 +48,6 @@ enum change {
 };
 
 /**
- * struct side_id - which file it was that was read
- * @dev: st_dev of it; all is zero where there was none
- * @ino: st_ino
- * @ctime: st_ctim
- */
-struct side_id {
-	dev_t dev;
-	ino_t ino;
-	struct timespec ctime;
-};
-
-/**
  * struct marks - what is known of a container's files
  * @c: the container
  * @members: its files
@@ -68,8 +55,8 @@ struct side_id {
  * @sidecar_name: of the sidecar, as above
  * @manifest: its lines, unless @manifest_err.code
  * @manifest_err: why there is none; @code is 0, or ENOENT when there is no file
- * @manifest_id: of the file that it was read from
- * @sidecar_id: of the sidecar's
+ * @manifest_st: status of the manifest before it was read; all zero where there was none
+ * @sidecar_st: of the sidecar, as above
  * @has_sidecar: there is one, and it was read
  * @sidecar_err: why there is none, as @manifest_err
  * @session: as the sidecar has it
@@ -93,8 +80,8 @@ struct marks {
 	char *sidecar_name;
 	struct manifest manifest;
 	struct svmdk_error manifest_err;
-	struct side_id manifest_id;
-	struct side_id sidecar_id;
+	struct stat manifest_st;
+	struct stat sidecar_st;
 	bool has_sidecar;
 	struct svmdk_error sidecar_err;
 	enum session session;
@@ -166,6 +153,19 @@ int marks_flush(const struct marks *m, struct svmdk_error *err);
 void marks_look(struct marks *m);
 
 /**
+ * marks_look_again() - take what a file was when it was read, and ask the driver once more
+ * @m: open
+ * @i: which file
+ * @st: its status then
+ * @size: of it then, in bytes; of a block device @st does not tell
+ * @err: filled on failure, as by marks_ask_dirty()
+ *
+ * What it was before that may be long ago. Returns 0 or -1.
+ */
+int marks_look_again(struct marks *m, size_t i, const struct stat *st, uint64_t size,
+		     struct svmdk_error *err);
+
+/**
  * marks_change() - what is known of a file without reading it
  * @m: open, the driver asked and the files looked at
  * @i: which file
@@ -226,6 +226,15 @@ int marks_recover(struct marks *m, struct svmdk_error *err);
  * Its size and times are looked at and kept. Nothing is written.
  */
 void marks_set_changed(struct marks *m, size_t i);
+
+/**
+ * marks_set_clean() - mark a file as what its line in the manifest says
+ * @m: open
+ * @i: which file; it has a line, and was looked at
+ *
+ * Nothing is written.
+ */
+void marks_set_clean(struct marks *m, size_t i);
 
 /**
  * marks_write() - write the sidecar

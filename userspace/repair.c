@@ -173,15 +173,8 @@ static int heal_member(struct repair *r, size_t i, struct svmdk_error *err)
 /* It has a new inode and ctime, which are to be expected from now on. */
 static void keep_facts(struct repair *r, size_t i)
 {
-	struct sidecar_entry *e = &r->m.entries[i];
-
-	if (!r->m.has_sidecar || members_look(&r->m.members, i))
-		return;
-	e->name = (char *)r->m.members.list[i].name;
-	e->changed = false;
-	e->facts = r->m.members.list[i].facts;
-	e->hashed = true;
-	memcpy(e->hash, r->m.lines[i]->hash, HASH_SIZE);
+	if (r->m.has_sidecar && members_look(&r->m.members, i) == 0)
+		marks_set_clean(&r->m, i);
 }
 
 /* What could be done about the descriptor was done before the rest. */

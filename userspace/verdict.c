@@ -193,7 +193,6 @@ static int check_current(const struct judging *j, size_t i)
 static int judge(void *arg, size_t i, const struct hash_result *r)
 {
 	struct judging *j = arg;
-	struct member *member = &j->m->members.list[i];
 	const struct manifest_line *line = j->m->lines[i];
 
 	j->findings[i].offset = NO_OFFSET;
@@ -202,10 +201,7 @@ static int judge(void *arg, size_t i, const struct hash_result *r)
 	if (line && memcmp(line->hash, r->hash, HASH_SIZE) == 0)
 		return 0;
 	/* As it was when it was read, not before or after. */
-	member->code = 0;
-	member->block = S_ISBLK(r->st.st_mode);
-	facts_of(&member->facts, &r->st, member->block ? r->size : (uint64_t)r->st.st_size);
-	if (j->m->live && !j->m->dirty[i] && marks_ask_dirty(j->m, false, j->err))
+	if (marks_look_again(j->m, i, &r->st, r->size, j->err))
 		return -1;
 	if (judge_different(j, i, r))
 		return -1;
