@@ -319,21 +319,19 @@ moments=("fallocate 1" "pwrite64 2" "fsync 1" "renameat 1" "utimensat 3" "fsync 
 	equal ${#moments[@]} "$killed"
 }
 
-# Two descriptors may have an extent in common, and then two repairs have it.
-@test "of two repairs of one file the other is refused, and undoes nothing" {
-	local tracer trace=$BATS_TEST_TMPDIR/trace
-	cp c.vmdk e.vmdk
-	svmdk manifest e.vmdk
-	rm c-f002.vmdk
-	strace -qq -o "$trace" -e trace=fsync -e inject=fsync:signal=STOP:when=1 \
-		svmdk repair c.vmdk --from copy >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
-	tracer=$!
-	eventually grep -q 'stopped by SIGSTOP' "$trace"
+the_other_is_refused() {
 	refused "c-f002.vmdk is not repaired: another svmdk repair is at work on it" \
 		svmdk repair e.vmdk --from copy
 	[ ! -e c-f002.vmdk ]
-	pkill -CONT -P "$tracer"
-	wait "$tracer"
+}
+
+# Two descriptors may have an extent in common, and then two repairs have it.
+@test "of two repairs of one file the other is refused, and undoes nothing" {
+	cp c.vmdk e.vmdk
+	svmdk manifest e.vmdk
+	rm c-f002.vmdk
+	held "fsync 1" the_other_is_refused svmdk repair c.vmdk --from copy
+	equal 0 "$status"
 	grep -q '^repaired  c-f002.vmdk: missing' "$BATS_TEST_TMPDIR/said"
 	as_before c-f002.vmdk
 	svmdk verify c.vmdk
@@ -342,16 +340,9 @@ moments=("fallocate 1" "pwrite64 2" "fsync 1" "renameat 1" "utimensat 3" "fsync 
 }
 
 @test "a file that came while its copy was read is not replaced" {
-	local tracer status=0 trace=$BATS_TEST_TMPDIR/trace
 	rm c-f002.vmdk
-	strace -qq -o "$trace" -e trace=fsync -e inject=fsync:signal=STOP:when=1 \
-		svmdk repair c.vmdk --from copy >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
-	tracer=$!
-	eventually grep -q 'stopped by SIGSTOP' "$trace"
-	random_bytes 1048576 >c-f002.vmdk
-	cp c-f002.vmdk new
-	pkill -CONT -P "$tracer"
-	wait "$tracer" || status=$?
+	held "fsync 1" 'random_bytes 1048576 >c-f002.vmdk; cp c-f002.vmdk new' \
+		svmdk repair c.vmdk --from copy
 	equal 1 "$status"
 	grep -q 'c-f002.vmdk is not repaired: another program put a file in its place' \
 		"$BATS_TEST_TMPDIR/said"
@@ -403,17 +394,11 @@ attached_elsewhere() {
 }
 
 @test "a file that was written after it was read is not replaced" {
-	local tracer status=0 trace=$BATS_TEST_TMPDIR/trace
 	flip_bit c-f001.vmdk 99
 	flip_bit c-f003.vmdk 99
-	strace -qq -o "$trace" -e trace=fsync -e inject=fsync:signal=STOP:when=1 \
-		svmdk repair c.vmdk --from copy >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
-	tracer=$!
-	eventually grep -q 'stopped by SIGSTOP' "$trace"
-	random_bytes 10 | dd of=c-f003.vmdk conv=notrunc status=none
-	cp c-f003.vmdk written
-	pkill -CONT -P "$tracer"
-	wait "$tracer" || status=$?
+	held "fsync 1" \
+		'random_bytes 10 | dd of=c-f003.vmdk conv=notrunc status=none; cp c-f003.vmdk written' \
+		svmdk repair c.vmdk --from copy
 	equal 1 "$status"
 	grep -q 'c-f003.vmdk is not repaired: it was written after it was read; try again' \
 		"$BATS_TEST_TMPDIR/said"
@@ -495,25 +480,15 @@ attached_elsewhere() {
 
 # What it has opened is not the container's any more when it has the lock.
 @test "verify and repair that are overtaken by a grow judge and undo nothing" {
-	local command words tracer trace=$BATS_TEST_TMPDIR/trace status
+	local command words
 	for command in "verify c.vmdk" "repair c.vmdk --from copy"; do
 		read -ra words <<<"$command"
-		status=0
-		strace -qq -o "$trace" -P "$PWD/c.vmdk" -e trace=newfstatat,fstat \
-			-e inject=newfstatat,fstat:signal=STOP:when=1 svmdk "${words[@]}" \
-			>"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
-		tracer=$!
-		eventually grep -q 'stopped by SIGSTOP' "$trace"
-		svmdk grow c.vmdk +1M
-		cp c.vmdk grown
-		pkill -CONT -P "$tracer"
-		wait "$tracer" || status=$?
-		cat "$BATS_TEST_TMPDIR/said"
+		held "-P $PWD/c.vmdk newfstatat,fstat 1" 'svmdk grow c.vmdk +1M; cp c.vmdk grown' \
+			svmdk "${words[@]}"
 		equal 1 "$status"
 		grep 'c.vmdk: the descriptor was changed meanwhile; try again' "$BATS_TEST_TMPDIR/said"
 		cmp c.vmdk grown
 		svmdk check c.vmdk
-		rm "$trace"
 	done
 }
 
@@ -532,18 +507,12 @@ attached_elsewhere() {
 
 # Between the descriptor and the rest of it nobody has a lock.
 @test "a grow right behind the healing of the descriptor is neither forgotten nor undone" {
-	local tracer trace=$BATS_TEST_TMPDIR/trace
 	rm c.vmdk
 	# The fourth is that of its lock.
-	strace -qq -o "$trace" -P "$PWD/c.vmdk.svmdk" -e trace=close \
-		-e inject=close:signal=STOP:when=4 svmdk repair c.vmdk --from copy 3>&- &
-	tracer=$!
-	eventually grep -q 'stopped by SIGSTOP' "$trace"
-	as_before c.vmdk
-	svmdk grow c.vmdk +1M
-	cp c.vmdk grown
-	pkill -CONT -P "$tracer"
-	wait "$tracer"
+	held "-P $PWD/c.vmdk.svmdk close 4" \
+		'as_before c.vmdk; svmdk grow c.vmdk +1M; cp c.vmdk grown' \
+		svmdk repair c.vmdk --from copy
+	equal 0 "$status"
 	cmp c.vmdk grown
 	svmdk verify c.vmdk >said
 	grep -qx 'changed   c.vmdk: written through svmdk since the manifest' said
