@@ -104,8 +104,22 @@ static bool svmdk_source_pinned_by_us(const struct inode *inode)
 }
 
 /*
+ * fallocate() and XFS_IOC_SWAPEXT look at S_SWAPFILE first, then wait for a thaw or for the
+ * inode's lock, and do not look again; a loop device's discards do not look at all
+ * (lo_fallocate()). Each has the file open for writing. Whoever opens it now sees the flag, or
+ * is seen: to become a writer is a full barrier, too (get_write_access()).
+ */
+static bool svmdk_source_has_writers(const struct svmdk_source *source)
+{
+	const int ours = source->file->f_mode & FMODE_WRITE ? 1 : 0;
+
+	smp_mb();
+	return atomic_read(&svmdk_source_inode(source)->i_writecount) > ours;
+}
+
+/*
  * Nothing may move, grow or write the file from here on, see swapon(2): that
- * is S_SWAPFILE. A shared mapping that could become writable later does not ask
+ * is S_SWAPFILE. Who had it open for writing before may be past that. A shared mapping that could become writable later does not ask
  * for that flag, so there must be none, and no new one. The order matters: once
  * it is set no new write begins; those under way end with the inode lock or as
  * direct I/O; then everything goes to the disk, metadata too; and only an empty
@@ -132,6 +146,11 @@ static u8 svmdk_source_pin(struct svmdk_source *source)
 			reason = SVMDK_REASON_MMAPPED;
 		else
 			inode->i_flags |= S_SWAPFILE;
+		if (!reason && svmdk_source_has_writers(source)) {
+			inode->i_flags &= ~S_SWAPFILE;
+			mapping_allow_writable(inode->i_mapping);
+			reason = SVMDK_REASON_WRITERS;
+		}
 		inode_unlock(inode);
 		if (reason)
 			return reason;

@@ -283,6 +283,7 @@ const char *extent_map_reason_text(enum svmdk_reason reason)
 		[SVMDK_REASON_MMAPPED] = "mapped into a program's memory",
 		[SVMDK_REASON_CACHED] = "cached pages in use",
 		[SVMDK_REASON_SIBLING] = "another extent of the file is not mapped",
+		[SVMDK_REASON_WRITERS] = "open for writing in a program",
 		[SVMDK_REASON_HOLE] = "hole",
 		[SVMDK_REASON_UNWRITTEN] = "unwritten",
 		[SVMDK_REASON_DELALLOC] = "not yet allocated",

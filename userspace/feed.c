@@ -56,6 +56,7 @@ static const char *mapped_remedy(enum svmdk_reason reason)
 		return "fill it with `svmdk allocate', or use --io auto";
 	case SVMDK_REASON_MMAPPED:
 	case SVMDK_REASON_CACHED:
+	case SVMDK_REASON_WRITERS:
 		return "end the program that uses it, or use --io auto";
 	case SVMDK_REASON_REFLINK:
 		return "replace it with a copy made by cp --reflink=never, or use --io auto";
@@ -195,9 +196,35 @@ static int set_runs(struct feed *f, size_t i, int fd, struct svmdk_error *err)
 	return at_extent(f, i, err);
 }
 
-static int open_extent(struct feed *f, size_t i, struct extent_file *file, struct svmdk_error *err)
+/*
+ * A file that the batch has already is open once, or the driver would take us for two
+ * writers. The lock of each range stays, too, as long as the driver has that one open.
+ */
+static int share_open_file(const struct batch *b, size_t nr, struct extent_file *file,
+			   struct svmdk_error *err)
 {
+	size_t i;
+	int fd;
+
+	for (i = 0; i < nr; i++) {
+		if (b->files[i].fd < 0 || b->files[i].st.st_ino != file->st.st_ino ||
+		    b->files[i].st.st_dev != file->st.st_dev)
+			continue;
+		fd = fcntl(b->files[i].fd, F_DUPFD_CLOEXEC, 0);
+		if (fd < 0)
+			return error_errno(err, errno, "cannot open it twice");
+		close(file->fd);
+		file->fd = fd;
+		break;
+	}
+	return 0;
+}
+
+static int open_extent(struct feed *f, struct batch *b, size_t nr, struct svmdk_error *err)
+{
+	const size_t i = b->first + nr;
 	const struct extent *e = extent_at(f, i);
+	struct extent_file *file = &b->files[nr];
 
 	file->fd = -1;
 	if (!extent_has_file(e))
@@ -206,6 +233,8 @@ static int open_extent(struct feed *f, size_t i, struct extent_file *file, struc
 		file->fd = -1;
 		return -1;
 	}
+	if (share_open_file(b, nr, file, err))
+		return at_extent(f, i, err);
 	/* Reading the disk is not reading its files. Where this is refused they have atimes. */
 	fcntl(file->fd, F_SETFL, fcntl(file->fd, F_GETFL) | O_NOATIME);
 	return overlap_add(&f->overlap, e, i, file, !f->rdonly, err);
@@ -257,7 +286,7 @@ static int send_batch(struct feed *f, struct batch *b, struct svmdk_error *err)
 	int code;
 
 	for (i = 0; i < b->nr; i++) {
-		if (open_extent(f, b->first + i, &b->files[i], err))
+		if (open_extent(f, b, i, err))
 			return -1;
 		describe_extent(f, b->first + i, &b->files[i], &b->args[i]);
 	}

@@ -126,6 +126,7 @@ enum svmdk_reason {
 	SVMDK_REASON_MMAPPED = 9, /* a shared writable mapping exists */
 	SVMDK_REASON_CACHED = 10, /* its cached pages cannot be dropped */
 	SVMDK_REASON_SIBLING = 11, /* another extent of the file is not mapped */
+	SVMDK_REASON_WRITERS = 12, /* somebody else has it open for writing */
 	SVMDK_REASON_LAST_DRIVER = 31,
 	SVMDK_REASON_HOLE = 32,
 	SVMDK_REASON_UNWRITTEN = 33,
@@ -216,6 +217,9 @@ struct svmdk_new_extent {
  * @holder: out: with EBUSY, the index of the svmdk device that has the file,
  *	or -1
  * @error_reason: out: with EOPNOTSUPP (SVMDK_IO_MAPPED), the reason
+ *
+ * To be mapped, a file is open for writing once, with the caller: of several elements
+ * that lie in one file each has the same descriptor, or one that dup() made of it.
  *
  * A batch is taken whole or not at all. Errors: EBADF; EINVAL; EFBIG, the sum
  * of sectors reaches 2^63 bytes or SVMDK_MAX_EXTENTS; ENODATA, the file or

@@ -296,3 +296,27 @@ write_at_once() {
 	cmp -n 65536 "$BATS_TEST_TMPDIR/data" <(tail -c +4097 "$BACKING/c-f002.vmdk")
 	rm "$BACKING/c-f001.vmdk"
 }
+
+# fallocate() asks whether the file is pinned before it waits for the thaw, not after.
+no_hole_beneath_a_disk() {
+	make_backing "$1" /job/disks/spare
+	make_container "$BACKING/c.vmdk" 4096 4096
+	sync -f "$BACKING"
+	freeze
+	fallocate -p -o 65536 -l 1M "$BACKING/c-f001.vmdk" 3>&- &
+	pids+=($!)
+	eventually sleeps $!
+	dev=$(ends svmdk attach -r "$BACKING/c.vmdk")
+	equal 'file mapped' "$(ways_of "$dev")"
+	thaw
+	wait "${pids[@]}"
+	pids=()
+	cmp <(read_disk "$dev") <(read_extents "$BACKING/c.vmdk")
+	svmdk detach "$dev"
+	clean_up
+}
+
+@test "a hole that waits for a thaw when a disk is attached does not go beneath it" {
+	no_hole_beneath_a_disk ext4
+	no_hole_beneath_a_disk xfs
+}

@@ -103,6 +103,38 @@ maps() {
 	svmdk detach "$dev"
 }
 
+# udev may have one open still.
+has_no_loops() {
+	[ -z "$(losetup -a)" ]
+}
+
+# Of what it has begun already nothing would be refused; discards of a loop device never are.
+@test "a file that somebody has open for writing goes the file way" {
+	local writer loop
+	make_backing ext4
+	make_container "$BACKING/c.vmdk" 2048 4096
+	exec {writer}<>"$BACKING/c-f002.vmdk"
+	refuses 'c-f002.vmdk cannot be mapped: open for writing in a program; end the program that uses it, or use --io auto' \
+		--io mapped
+	dev=$(svmdk attach "$BACKING/c.vmdk")
+	equal 'mapped file' "$(ways_of "$dev")"
+	equal 'open for writing in a program' "$(reasons_of "$dev" | xargs)"
+	svmdk detach "$dev"
+	exec {writer}>&-
+	loop=$(losetup -f --show "$BACKING/c-f002.vmdk")
+	dev=$(svmdk attach "$BACKING/c.vmdk")
+	equal 'mapped file' "$(ways_of "$dev")"
+	blkdiscard -o 65536 -l 65536 "$loop"
+	cmp <(read_disk "$dev") <(read_extents "$BACKING/c.vmdk")
+	svmdk detach "$dev"
+	losetup -d "$loop"
+	eventually has_no_loops
+	svmdk allocate "$BACKING/c.vmdk"
+	dev=$(svmdk attach "$BACKING/c.vmdk")
+	equal 'mapped mapped' "$(ways_of "$dev")"
+	svmdk detach "$dev"
+}
+
 # What XFS says of the place of such a file is right, but on another device.
 @test "a file of an XFS realtime volume is never mapped to the wrong disk" {
 	mkfs.xfs -q -f -K -d rtinherit=1 -r "rtdev=$spare" /job/disks/data
