@@ -70,6 +70,7 @@ static void svmdk_device_release(struct svmdk_device *dev)
 	 * First, for a worker may have its file in hand yet: a file system goes on with a
 	 * kiocb whose I/O, and with it the bio, was completed elsewhere.
 	 */
+	destroy_workqueue(dev->flush_wq);
 	destroy_workqueue(dev->wq);
 	svmdk_extent_drop_from(dev, 0);
 	xa_destroy(&dev->extents);
@@ -265,15 +266,22 @@ struct svmdk_device *svmdk_device_create(const struct svmdk_ioc_create *arg)
 		err = -ENOMEM;
 		goto err_index;
 	}
+	dev->flush_wq = alloc_workqueue("svmdk%u-flush", WQ_MEM_RECLAIM | WQ_PERCPU, 0, dev->index);
+	if (!dev->flush_wq) {
+		err = -ENOMEM;
+		goto err_wq;
+	}
 	err = svmdk_io_setup(dev);
 	if (err)
-		goto err_wq;
+		goto err_io;
 	/* The ioctl's file holds one, so this cannot fail; it keeps the module while the disk is. */
 	__module_get(THIS_MODULE);
 	return dev;
 
-err_wq:
+err_io:
 	svmdk_io_teardown(dev);
+	destroy_workqueue(dev->flush_wq);
+err_wq:
 	destroy_workqueue(dev->wq);
 err_index:
 	xa_release(&svmdk_devices, dev->index);

@@ -49,6 +49,12 @@ struct svmdk_device {
 	struct svmdk_pool cmds; /* See file_io.c. */
 	struct bio_set split_bios;
 
+	/*
+	 * Of the flushes alone, for they wait for bios and memory that work of the other
+	 * queue gives back; its rescuer could not run that while it waits.
+	 */
+	struct workqueue_struct *flush_wq;
+
 	u32 index;
 	u32 logical_block; /* bytes */
 	bool read_only;

@@ -159,7 +159,7 @@ void svmdk_flush_submit(struct svmdk_device *dev, struct bio *bio)
 	spin_lock_irqsave(&dev->flush_lock, flags);
 	bio_list_add(&dev->flush_bios, bio);
 	spin_unlock_irqrestore(&dev->flush_lock, flags);
-	queue_work(dev->wq, &dev->flush_work);
+	queue_work(dev->flush_wq, &dev->flush_work);
 }
 
 static bool svmdk_is_frozen(struct file *file)
