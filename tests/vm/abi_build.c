@@ -7,14 +7,12 @@
  * end.
  */
 #include <pthread.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "raw.h"
 
-#define ROUNDS 40 /* of what is killed, and of what races */
+#define ROUNDS 40 /* of what races */
 #define THREADS 3
 
 static void test_order(void)
@@ -263,63 +261,6 @@ static void test_close_early(void)
 	}
 }
 
-static void build_until_killed(int control)
-{
-	struct svmdk_ioc_commit end;
-
-	for (;;) {
-		close(control);
-		control = open_control();
-		if (create(control, -1) || add_file(control, "one", SVMDK_IO_AUTO) ||
-		    add_file(control, "two", SVMDK_IO_AUTO))
-			_exit(1);
-		if (set_runs_of(control, 0, "one") || set_runs_of(control, 1, "two"))
-			_exit(1);
-		if (commit(control, &end))
-			_exit(1);
-		/* One disk at a time, killed or not, can be there. */
-		if (detach(control, end.index))
-			_exit(1);
-	}
-}
-
-/* A disk that was there already when its maker was killed is a whole one. */
-static void detach_whole(void)
-{
-	int control = open_control();
-	int ret = status(control, 0, 0);
-
-	CHECK(ret == 0 || ret == -ENODEV);
-	if (!ret) {
-		WANT(-ETXTBSY, write_nothing("one"));
-		WANT(-ETXTBSY, write_nothing("two"));
-		WANT(0, detach(control, 0));
-	}
-	close(control);
-}
-
-static void test_kill(void)
-{
-	int i, state, control;
-	pid_t pid;
-
-	for (i = 0; i < ROUNDS; i++) {
-		struct timespec moment = { .tv_nsec = 1000000L * (1 + i * 7 % ROUNDS) };
-
-		control = open_control();
-		pid = fork();
-		CHECK(pid >= 0);
-		if (!pid)
-			build_until_killed(control);
-		close(control);
-		nanosleep(&moment, NULL);
-		CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, &state, 0) == pid);
-		CHECK(WIFSIGNALED(state));
-		detach_whole();
-		check_nothing_left();
-	}
-}
-
 /**
  * struct race - threads that use one control file at once
  * @control: the control file
@@ -473,7 +414,6 @@ int main(int argc, char **argv)
 		{ "lie-in-the-middle", test_lie_in_the_middle },
 		{ "close-early", test_close_early },
 		{ "mappings", test_mappings },
-		{ "kill", test_kill },
 		{ "race", test_race },
 		{ "race-of-detach", test_race_of_detach },
 		{ 0 },

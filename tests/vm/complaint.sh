@@ -9,4 +9,4 @@
 # shellcheck disable=SC2034 # used by who sources this
 KERNEL_COMPLAINT='WARNING:|BUG:|kernel BUG at|Oops|general protection fault|Kernel panic|'\
 'possible .*deadlock|INFO: trying to register|blocked for more than|self-detected stall|'\
-'detected stalls on|KASAN|UBSAN|ODEBUG:|unreferenced object|new suspected memory leaks'
+'detected stalls on|detected expedited stalls|KASAN|UBSAN|ODEBUG:|unreferenced object|new suspected memory leaks'

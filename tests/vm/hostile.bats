@@ -33,6 +33,8 @@ setup() {
 	mv "$BOX/disk-f003.vmdk" "$BOX/sub/inner"
 	sed -i 's,"disk-f003.vmdk","sub/inner",' "$BOX/disk.vmdk"
 	svmdk manifest "$BOX/disk.vmdk"
+	GOOD=$BACKING/good
+	cp -a "$BOX" "$GOOD"
 	for name in canary inner disk-f001.vmdk; do
 		random_bytes 4096 >"$OUTSIDE/$name"
 	done
@@ -43,7 +45,7 @@ setup() {
 teardown() {
 	[ ! -e "$BATS_TEST_TMPDIR/churn.pid" ] || kill "$(cat "$BATS_TEST_TMPDIR/churn.pid")" || true
 	svmdk detach --all || true
-	rm -rf "$BOX" "$OUTSIDE"
+	rm -rf "$BOX" "$OUTSIDE" "$GOOD" "$BACKING/copied"
 	log_is_clean
 }
 
@@ -77,6 +79,18 @@ may_fail() {
 	refused '' grep -aq '[^[:print:]]' "$BATS_TEST_TMPDIR/said"
 }
 
+# What is changed there is root's to write, and never anything outside.
+change_again_and_again() {
+	local round
+	for ((round = 0; round < rounds; round++)); do
+		ends may_fail svmdk grow "$BOX/disk.vmdk" +8K
+		ends may_fail svmdk allocate "$BOX/disk.vmdk"
+		ends may_fail svmdk repair "$BOX/disk.vmdk" --from "$GOOD"
+		ends may_fail svmdk resplit "$BOX/disk.vmdk" -e $((8 + round % 2 * 4))K
+		ends may_fail svmdk copy "$BOX/disk.vmdk" "$BACKING/copied/"
+	done
+}
+
 look_again_and_again() {
 	local round command
 	for ((round = 0; round < rounds; round++)); do
@@ -91,18 +105,21 @@ look_again_and_again() {
 @test "extents that become links, FIFOs and files of any length meanwhile lead nowhere" {
 	begin_churn disk-f001.vmdk disk-f002.vmdk
 	look_again_and_again
+	change_again_and_again
 	end_churn
 }
 
 @test "a folder on the way to an extent that becomes a link meanwhile leads nowhere" {
 	begin_churn sub
 	look_again_and_again
+	change_again_and_again
 	end_churn
 }
 
 @test "what svmdk keeps beside the descriptor, when it becomes a link or a FIFO, is not opened" {
 	begin_churn disk.vmdk.svmdk disk.vmdk.sha256
 	look_again_and_again
+	change_again_and_again
 	end_churn
 }
 
@@ -111,5 +128,6 @@ look_again_and_again() {
 		>"$BOX/.disk.vmdk.svmdk-files"
 	begin_churn .disk.vmdk.svmdk-files
 	look_again_and_again
+	change_again_and_again
 	end_churn
 }

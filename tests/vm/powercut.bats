@@ -118,7 +118,8 @@ cut_at() {
 		"$@" >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
 	tracer=$!
 	eventually is_stopped
-	read -r pid <"/proc/$tracer/task/$tracer/children" || true
+	# Not /proc/…/children, which not every kernel has.
+	pid=$(pgrep -P "$tracer") || true
 	ENDED=${pid:-yes}
 	if [ "$way" = 1 ]; then
 		# As they do by themselves every few seconds.

@@ -72,8 +72,10 @@ failing() {
 	failing io
 }
 
-@test "each request that the disk beneath fails is an error of that I/O alone" {
+@test "each request that the disk beneath fails is an error of that call alone" {
 	echo 1 >"/sys/block/$beneath/make-it-fail"
+	failing attach
+	failing grow
 	failing io
 	echo 0 >"/sys/block/$beneath/make-it-fail"
 }
@@ -176,7 +178,7 @@ fails_at() {
 	random_bytes 1M >c-f001.vmdk
 	cat c-f*.vmdk >"$BATS_TEST_TMPDIR/all"
 	for command in 'attach c.vmdk' 'detach c.vmdk' 'grow c.vmdk +64K'; do
-		for number in {1..30} {35..100..5} {120..600..40}; do
+		for number in {1..20} {25..100..15} {150..600..90}; do
 			[[ $command == attach* ]] || svmdk attach c.vmdk >/dev/null
 			# shellcheck disable=SC2086 # words
 			fails_at "$number" svmdk $command

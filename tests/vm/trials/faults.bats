@@ -11,6 +11,7 @@ load ../common
 load trials
 
 store=svmdkbeneath
+timeouts=/sys/kernel/debug/fail_io_timeout
 
 teardown() {
 	[ -z "${worker-}" ] || kill -KILL "$worker" 2>/dev/null || true
@@ -22,6 +23,9 @@ teardown() {
 		scsi_does 0 0
 		echo running >"${scsi-}/device/state" || true
 	fi
+	[ ! -e $timeouts ] || time_out 0
+	# shellcheck disable=SC2154 # trials.bash counts
+	echo "# $all_failed I/Os failed" >&3
 	clean_up
 	modprobe -r scsi_debug 2>/dev/null || true
 	[ ! -d /sys/kernel/config/nullb/bad ] || rmdir /sys/kernel/config/nullb/bad
@@ -361,6 +365,79 @@ return_again() {
 		succeeds check
 		goes_away
 		comes_back $way check
+		bad_is_consistent
+		clean_up
+		rmdir "$NULLS/bad"
+	done
+}
+
+# switch_null on|off
+switch_null() {
+	[ "$1" = on ] || {
+		echo 0 >"$NULLS/bad/power"
+		return
+	}
+	echo 1 >"$NULLS/bad/power"
+	eventually [ -b "$null" ]
+	udevadm settle
+}
+
+# It has what it had, for that is kept where it is configured.
+@test "a null_blk that is switched off fails its extent, and the rest is detached cleanly" {
+	local way
+	for way in mapped file; do
+		make_null bad 128
+		make_good
+		mount_bad ext4 "$null"
+		make_parts $way
+		begin_work "$WORK_HALF"
+		others_work
+		switch_null off
+		fails check,write "$FREE_HALF"
+		others_work
+		is_working
+		end_work
+		middle_fails
+		goes_away
+		eventually umount "$BAD"
+		switch_null on
+		mount -t ext4 "$null" "$BAD"
+		comes_back $way after-cut
+		bad_is_consistent
+		clean_up
+		rmdir "$NULLS/bad"
+	done
+}
+
+# time_out PERCENT: so many of what is asked of the null_blk
+time_out() {
+	echo "$1" >$timeouts/probability
+}
+
+@test "requests that a null_blk lets time out fail alone, and nobody else waits" {
+	local way
+	[ -e $timeouts ] || skip "this kernel cannot have requests time out; K=debug can"
+	echo 1 >$timeouts/interval
+	echo -1 >$timeouts/times
+	for way in mapped file; do
+		make_null bad 128
+		make_good
+		mount_bad ext4 "$null"
+		make_parts $way
+		echo 1000 >"/sys/block/${null##*/}/queue/io_timeout"
+		echo 1 >"/sys/block/${null##*/}/io-timeout-fail"
+		begin_work "$WORK_HALF"
+		time_out 100
+		others_work
+		PATIENCE=6 fails check,write "$PART 3"
+		others_work
+		is_working
+		time_out 0
+		end_work
+		succeeds check "$FREE_HALF"
+		goes_away
+		mount_bad_again
+		comes_back $way after-cut
 		bad_is_consistent
 		clean_up
 		rmdir "$NULLS/bad"

@@ -51,7 +51,7 @@ verified() {
 			return 1
 		}
 	done
-	echo "$1 $2: $seed rounds"
+	echo "# $1 $2: $seed rounds of 10 MiB" >&3
 	lets_go
 }
 

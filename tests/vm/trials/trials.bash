@@ -50,6 +50,9 @@ attach_parts() {
 	equal "$1" "$(<"/sys/block/${dev##*/}/svmdk/io_mode")"
 }
 
+# How many I/Os failed in this test, each because something beneath was made to.
+all_failed=0
+
 # io ACTION[,ACTION]… [FIRST COUNT]…: of the ledger; $well and $failed are how many
 # blocks were done. Nothing hangs, and what is read is never wrong.
 io() {
@@ -59,6 +62,7 @@ io() {
 		return 1
 	}
 	read -r well failed <"$BATS_TEST_TMPDIR/io"
+	all_failed=$((all_failed + failed))
 	echo "$1 ${2-}: $well done, $failed failed"
 }
 
