@@ -390,8 +390,13 @@ static void test_mappings(void)
 	CHECK(mprotect(map, 4096, PROT_READ | PROT_WRITE) == 0);
 	WANT(0, detach(control, 0));
 	CHECK(munmap(map, 4096) == 0);
+	/* Nor may somebody have it open for writing already. */
+	CHECK(way_of(control, "two") == SVMDK_WAY_FILE);
+	WANT(0, detach(control, 0));
+	close(rw);
 
 	CHECK(way_of(control, "two") == SVMDK_WAY_MAPPED);
+	rw = open_file("two", O_RDWR);
 	map_fails(ETXTBSY, PROT_READ | PROT_WRITE, rw);
 	map_fails(EPERM, PROT_READ, rw);
 	map_works(PROT_READ, MAP_SHARED, ro);

@@ -121,6 +121,7 @@ has_no_loops() {
 	equal 'open for writing in a program' "$(reasons_of "$dev" | xargs)"
 	svmdk detach "$dev"
 	exec {writer}>&-
+	modprobe loop
 	loop=$(losetup -f --show "$BACKING/c-f002.vmdk")
 	dev=$(svmdk attach "$BACKING/c.vmdk")
 	equal 'mapped file' "$(ways_of "$dev")"
