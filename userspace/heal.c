@@ -88,6 +88,16 @@ static void close_place(struct replacement *r)
 	close(r->dirfd);
 }
 
+/* With the right hash, too: then it is whole, and the file was made longer since. */
+static int fail_short(const struct healing *h, const struct stat *st, struct svmdk_error *err)
+{
+	return error_set(err, ESTALE,
+			 "its copy in %s has %" PRIu64 " bytes, and by the descriptor it has to "
+			 "have %" PRIu64 ": it was cut short, or is of before the disk grew and "
+			 "older than the rest; find one of after that",
+			 h->from->dir.path, (uint64_t)st->st_size, h->need);
+}
+
 static int open_copy(const struct healing *h, int *fd, struct stat *st, struct svmdk_error *err)
 {
 	if (safe_open(h->from, h->name, O_RDONLY, fd, st, err)) {
@@ -99,10 +109,12 @@ static int open_copy(const struct healing *h, int *fd, struct stat *st, struct s
 		return error_set(err, err->code, "its copy in %s cannot be opened: %s",
 				 h->from->dir.path, err->text);
 	}
-	if (S_ISREG(st->st_mode))
+	if (S_ISREG(st->st_mode) && (uint64_t)st->st_size >= h->need)
 		return 0;
 	close(*fd);
-	return error_set(err, EINVAL, "its copy in %s is not a regular file", h->from->dir.path);
+	return S_ISREG(st->st_mode) ? fail_short(h, st, err) :
+				      error_set(err, EINVAL, "its copy in %s is not a regular file",
+						h->from->dir.path);
 }
 
 /*

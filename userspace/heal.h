@@ -17,6 +17,7 @@
  * @from: where the copy may be, under the same name
  * @name: of both, as the descriptor has it
  * @hash: what the copy must have
+ * @need: bytes that it must have at least, for the descriptor says so; or 0
  * @mtime: what the file gets, or NULL for the copy's
  * @like: status of a file whose owner and mode it gets when it is missing, or
  *	NULL for the copy's
@@ -28,6 +29,7 @@ struct healing {
 	const struct open_policy *from;
 	const char *name;
 	const unsigned char *hash;
+	uint64_t need;
 	const struct timespec *mtime;
 	const struct stat *like;
 	struct progress *progress;
@@ -38,7 +40,7 @@ struct healing {
  * heal_file() - replace a file by a copy of what it was
  * @h: which
  * @err: filled on failure; @err->code is EBADMSG when the copy has another hash,
- *	EINTR when interrupt_seen(), EBUSY when another process repairs the same file
+ *	ESTALE when it is shorter than the file has to be, EINTR when interrupt_seen(), EBUSY when another process repairs the same file
  *
  * The copy is hashed while it is copied beside the file, and only takes its
  * place when the hash is right and all of it is on stable storage, and when

@@ -153,6 +153,7 @@ static int heal_member(struct repair *r, size_t i, struct svmdk_error *err)
 		.from = &r->from,
 		.name = r->m.members.list[i].name,
 		.hash = r->m.lines[i]->hash,
+		.need = r->m.members.list[i].need,
 		.mtime = e->name && e->facts.inode && !e->changed ? &e->facts.mtime : NULL,
 		.like = &r->c.st,
 		.progress = &r->progress,

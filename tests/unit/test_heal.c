@@ -242,6 +242,25 @@ static void keeps_the_mode_and_no_set_id_bits(void **state)
 	assert_int_equal(st.st_mode & 07777, 0751);
 }
 
+/* It has the hash that the manifest has, for both are of before the disk grew. */
+static void refuses_a_copy_that_is_shorter_than_the_file_has_to_be(void **state)
+{
+	struct place *p = *state;
+	struct svmdk_error err;
+
+	scratch_file("to/file", GOOD " and more", 0);
+	p->h.need = strlen(GOOD) + 1;
+	fails(p, ESTALE, "has 11 bytes, and by the descriptor it has to have 12");
+	assert_text("to/file", GOOD " and more");
+	assert_int_equal(unlink("to/file"), 0);
+	fails(p, ESTALE, "of before the disk grew");
+	assert_int_equal(access("to/file", F_OK), -1);
+	assert_no_temp();
+	p->h.need = strlen(GOOD);
+	assert_int_equal(heal_file(&p->h, &err), 0);
+	assert_text("to/file", GOOD);
+}
+
 static void says_that_there_is_no_copy_outside(void **state)
 {
 	struct place *p = *state;
@@ -285,6 +304,8 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(keeps_the_mode_and_no_set_id_bits, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(
+			refuses_a_copy_that_is_shorter_than_the_file_has_to_be, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(says_that_there_is_no_copy_outside, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(says_which_folder_is_missing, set_up, tear_down),

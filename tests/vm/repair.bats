@@ -128,6 +128,29 @@ is_not_put_back() {
 	cmp d.vmdk copy/d.vmdk
 }
 
+# Neither has what was written behind the end of the copy another place.
+@test "an extent that became longer is not replaced by its copy of before that" {
+	rm -r c.vmdk.* copy good
+	svmdk create d.vmdk 3584K -e 1M
+	svmdk manifest d.vmdk
+	mkdir copy
+	cp -a d* copy/
+	svmdk grow d.vmdk 6M
+	rm d.vmdk.svmdk
+	random_bytes 4096 | dd of=d-f004.vmdk bs=4096 seek=200 conv=notrunc status=none
+	cp d-f004.vmdk written
+	flip_bit d-f001.vmdk 99
+	refused 'd-f004.vmdk is not repaired: its copy in .* has 524288 bytes, .* 1048576: .*before the disk grew' \
+		svmdk repair d.vmdk --from copy
+	cmp d-f004.vmdk written
+	cmp d-f001.vmdk copy/d-f001.vmdk
+	rm d-f004.vmdk
+	refused 'd-f004.vmdk is not repaired: .*before the disk grew' svmdk repair d.vmdk --from copy
+	[ ! -e d-f004.vmdk ]
+	cp -p written d-f004.vmdk
+	svmdk check d.vmdk
+}
+
 @test "a descriptor that was lost in a session that did not end is not put back" {
 	sed -i "3s/.*/session attached $(cat /proc/sys/kernel/random/boot_id)/" c.vmdk.svmdk
 	rm c.vmdk
