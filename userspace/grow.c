@@ -262,6 +262,10 @@ static void mark(struct grow *g, bool ahead)
 	const size_t nr = g->plan.extents[g->plan.first].line ? 1 : 0;
 	struct svmdk_error err;
 
+	/* Of what is attached attach made it. */
+	if (ahead && !g->attached && marks_begin(&g->container, &err))
+		message_warn(err.file, err.line,
+			     "%s; svmdk verify will call a longer extent damaged", err.text);
 	if (ahead ? marks_announce(&g->container, &g->plan.first, nr, &err) :
 		    marks_note(&g->container, &g->plan.first, nr, &err))
 		message_warn(err.file, err.line,

@@ -275,6 +275,17 @@ int marks_attach(struct container *c, struct svmdk_error *err);
 void marks_attach_undo(struct container *c);
 
 /**
+ * marks_begin() - make the sidecar that is missing
+ * @c: the container, locked and not attached
+ * @err: filled on failure
+ *
+ * For what is about to change the container, as marks_attach(): by the manifest alone that
+ * would be damage. Where there is a sidecar, or no manifest, there is nothing to do. On
+ * stable storage when it returns. Returns 0 or -1.
+ */
+int marks_begin(struct container *c, struct svmdk_error *err);
+
+/**
  * marks_note() - mark what a command of svmdk has changed
  * @c: the container, as it is now, locked or attached
  * @extents: numbers of the extents whose files it wrote, or NULL for all

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 // Copyright (C) 2026 the svmdk authors
-/* What a container's sidecar says while it is attached. */
+/* What a container's sidecar says while it is attached, and the one that is made for that. */
+#include <errno.h>
+
 #include "marks.h"
 #include "same_time.h"
 
@@ -61,6 +63,22 @@ int marks_attach(struct container *c, struct svmdk_error *err)
 				       "written: attach with -r, or take the manifest away");
 	} else if (!ret && m.has_sidecar) {
 		ret = marks_write(&m, SESSION_ATTACHED, err);
+	}
+	marks_close(&m);
+	return ret;
+}
+
+int marks_begin(struct container *c, struct svmdk_error *err)
+{
+	struct marks m;
+	int ret = 0;
+
+	if (marks_open(&m, c, true, err))
+		return -1;
+	/* One that cannot be read may say more than a new one would. */
+	if (m.sidecar_err.code == ENOENT && has_its_manifest(&m)) {
+		begin_sidecar(&m);
+		ret = marks_write(&m, SESSION_NONE, err);
 	}
 	marks_close(&m);
 	return ret;

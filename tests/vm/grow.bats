@@ -173,6 +173,27 @@ grow_online() {
 	svmdk attach --io mapped c.vmdk
 }
 
+# By the manifest alone a longer extent would be damaged.
+@test "grow makes the sidecar that is missing where there is a manifest" {
+	svmdk create c.vmdk 5M -e 2M
+	svmdk grow c.vmdk 5632K
+	[ ! -e c.vmdk.svmdk ]
+	svmdk manifest c.vmdk
+	rm c.vmdk.svmdk
+	svmdk grow c.vmdk 8M
+	svmdk verify c.vmdk >said
+	grep -qx 'changed   c-f003.vmdk: written through svmdk since the manifest' said
+	grep -qx 'changed   c.vmdk: written through svmdk since the manifest' said
+	grep -qx '5 files: 2 intact, 3 changed, 0 modified, 0 damaged' said
+	# What nobody wrote is still what it was.
+	flip_bit c-f001.vmdk 99
+	refused 'damaged   c-f001.vmdk' svmdk verify c.vmdk
+	# One that cannot be read stays.
+	echo broken >c.vmdk.svmdk
+	svmdk grow c.vmdk 9M
+	equal broken "$(cat c.vmdk.svmdk)"
+}
+
 @test "what cannot grow is left as it is, and says why" {
 	local device before
 	svmdk create c.vmdk 32M -e 16M
