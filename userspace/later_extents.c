@@ -13,6 +13,8 @@
 
 #include "extent_naming.h"
 #include "later_extents.h"
+#include "leftovers.h"
+#include "side_file.h"
 #include "size.h"
 
 static int fail(struct svmdk_error *err, int code)
@@ -24,9 +26,9 @@ static int has_grown(const struct older *o, const char *name, const char *what,
 		     struct svmdk_error *err)
 {
 	return error_set(err, ESTALE,
-			 "not put back: %s %s, so the disk may have grown since, and the "
-			 "descriptor in %s be of before that; put back one of after it, or copy "
-			 "that one by hand if the disk has not grown",
+			 "not put back: %s %s, so the disk may have grown since, or been split "
+			 "anew, and the descriptor in %s be of before that; put back one of after "
+			 "it, or copy that one by hand if the disk was not grown or split anew",
 			 name, what, o->from->dir.path);
 }
 
@@ -159,6 +161,58 @@ static int refuse_others(const struct older *o, const char *last, struct svmdk_e
 	return ret;
 }
 
+/* Of one that is in the way of the list, too: it may be what is in use. */
+static int refuse_made(const struct older *o, const char *list, const char *name,
+		       struct svmdk_error *err)
+{
+	struct stat st;
+	int ret;
+
+	if (descriptor_names(o->d, name) || manifest_find(o->m, name))
+		return 0;
+	ret = look_at(o->to, name, &st, err);
+	if (ret)
+		return ret < 0 ? -1 : 0;
+	return error_set(err, ESTALE,
+			 "not put back: %s is there, which an interrupted command made (%s), and "
+			 "the descriptor in %s may be of before that; put back the one that was "
+			 "here last, or take away what that command made if none of it is in use",
+			 name, list, o->from->dir.path);
+}
+
+static int read_list(const struct older *o, const char *list, struct side_file *file,
+		     struct svmdk_error *err)
+{
+	if (side_file_read(file, o->to->dir.fd, list, err) == 0)
+		return 0;
+	if (err->code == ENOENT)
+		return 1;
+	return error_set(err, err->code, "%s: %s", list, err->text);
+}
+
+/* A command that was interrupted may have given the disk other extents, whatever their names. */
+static int refuse_listed(const struct older *o, struct svmdk_error *err)
+{
+	const size_t key = strlen(LEFTOVERS_MADE);
+	char *list, *line, *at;
+	struct side_file file;
+	size_t length;
+	int ret;
+
+	if (asprintf(&list, ".%s" LEFTOVERS_SUFFIX, o->self) < 0)
+		return fail(err, ENOMEM);
+	ret = read_list(o, list, &file, err);
+	if (!ret) {
+		at = file.bytes;
+		while (!ret && (line = side_file_next_line(&at, file.bytes + file.length, &length)))
+			if (strncmp(line, LEFTOVERS_MADE, key) == 0)
+				ret = refuse_made(o, list, line + key, err);
+		side_file_free(&file);
+	}
+	free(list);
+	return ret < 0 ? -1 : 0;
+}
+
 int later_extents_refuse(const struct older *o, struct svmdk_error *err)
 {
 	const struct extent *last = last_file(o->d);
@@ -166,7 +220,7 @@ int later_extents_refuse(const struct older *o, struct svmdk_error *err)
 	struct stat st;
 	int ret = name ? look_at(o->to, name, &st, err) : 1;
 
-	if (ret < 0)
+	if (ret < 0 || refuse_listed(o, err))
 		return -1;
 	/* Files do not go where devices are. */
 	if (!ret && !S_ISREG(st.st_mode))

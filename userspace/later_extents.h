@@ -32,7 +32,8 @@ struct older {
  * Its extents would be nobody's any more, and the next growth would take their place in the
  * disk. What tells is what a growth leaves: a file named as the next ones of this disk
  * would be that neither the descriptor nor the manifest has, or a last extent that is longer
- * than the descriptor says and than its copy. Returns 0 or -1.
+ * than the descriptor says and than its copy. Nor is it put back where a list of leftovers
+ * has a file that was to be made, is there, and is of neither. Returns 0 or -1.
  */
 int later_extents_refuse(const struct older *o, struct svmdk_error *err);
 

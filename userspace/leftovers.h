@@ -139,7 +139,10 @@ int leftovers_end(const struct container *c, struct svmdk_error *err);
  *
  * Also removes what a replacement of the descriptor, the manifest or the sidecar
  * left that was killed. Costs a few failed opens when there is nothing, which is
- * the rule. Returns 0, or -1: the list is there still, and another try goes on.
+ * the rule. Where an extent is missing nothing is cleared up. @err->code is ESTALE
+ * when that was to be used up, and something is there that was made, which may be the
+ * only copy: the descriptor is of before that. Else it is ENOENT. Returns 0, or -1: the
+ * list is there still, and another try goes on.
  */
 int leftovers_recover(const struct container *c, struct leftovers_found *found,
 		      struct svmdk_error *err);
@@ -152,6 +155,14 @@ int leftovers_recover(const struct container *c, struct leftovers_found *found,
  * It is the old descriptor, the new one, or one on the way.
  */
 bool leftovers_are_about(const struct descriptor *d, const char *text);
+
+/**
+ * leftovers_has_line() - whether a list names a file
+ * @text: as for leftovers_are_about()
+ * @key: LEFTOVERS_MADE, or another one of these
+ * @name: of the file, as the descriptor has it
+ */
+bool leftovers_has_line(const char *text, const char *key, const char *name);
 
 /**
  * leftovers_name() - name of a container's list

@@ -56,7 +56,7 @@ static void read_line(const struct descriptor *d, const char *line, struct told 
 	}
 }
 
-static bool has_line(const char *text, const char *key, const char *name)
+bool leftovers_has_line(const char *text, const char *key, const char *name)
 {
 	const size_t key_length = strlen(key), length = strlen(name);
 	const char *line;
@@ -79,11 +79,11 @@ static bool is_between(const struct descriptor *d, const struct told *told, cons
 		e = &d->extents[i];
 		if (!extent_has_file(e))
 			continue;
-		if (has_line(text, LEFTOVERS_MADE, e->name)) {
+		if (leftovers_has_line(text, LEFTOVERS_MADE, e->name)) {
 			if (e->sectors > told->each)
 				return false;
-		} else if (!has_line(text, LEFTOVERS_USED, e->name) &&
-			   !has_line(text, LEFTOVERS_STAYS, e->name)) {
+		} else if (!leftovers_has_line(text, LEFTOVERS_USED, e->name) &&
+			   !leftovers_has_line(text, LEFTOVERS_STAYS, e->name)) {
 			return false;
 		}
 	}

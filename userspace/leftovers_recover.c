@@ -149,48 +149,112 @@ static int stat_name(const struct container *c, const char *name, int *folder, c
 	return -1;
 }
 
-/*
- * One that cannot be looked at may be any of those in the list, so that nothing is removed.
- * Nor is anything where one is missing: no command that was interrupted leaves that, so it
- * is another descriptor, an older one perhaps, and the list may name the only copy.
- */
-static int find_named(struct recovery *r, struct svmdk_error *err)
+static bool is_there(const struct container *c, const char *name)
 {
-	const struct descriptor *d = &r->c->descriptor;
-	const struct extent *e;
+	struct svmdk_error ignored;
 	struct stat st;
 	char *base;
 	int folder;
-	size_t i;
+
+	if (stat_name(c, name, &folder, &base, &st, &ignored))
+		return ignored.code != ENOENT;
+	close(folder);
+	free(base);
+	return true;
+}
+
+/* Whether there is one of those to be made that the descriptor does not name. */
+static bool has_made(const struct recovery *r, const char *text)
+{
+	const size_t key = strlen(LEFTOVERS_MADE);
+	const char *line;
+	bool made = false;
+	char *name;
+
+	for (line = text; !made && strcmp(line, LEFTOVERS_END); line = strchr(line, '\n') + 1) {
+		if (strncmp(line, LEFTOVERS_MADE, key))
+			continue;
+		name = strndup(line + key, strcspn(line + key, "\n"));
+		made = !name ||
+		       (!descriptor_names(&r->c->descriptor, name) && is_there(r->c, name));
+		free(name);
+	}
+	return made;
+}
+
+/*
+ * Of one that is not on the list it may be that it is to be repaired first. One that was to
+ * be used up is not missing by chance: what was in it is in those that were made.
+ */
+static int fail_missing(const struct recovery *r, const struct extent *e, const char *text,
+			struct svmdk_error *err)
+{
+	if (leftovers_has_line(text, LEFTOVERS_USED, e->name) && has_made(r, text))
+		error_set(err, ESTALE,
+			  "extent %s is missing, which an interrupted command was to use up, so "
+			  "that the descriptor is of before that and what it made may be the only "
+			  "copy; put back the descriptor that was here last",
+			  e->name);
+	else
+		error_set(err, ENOENT,
+			  "extent %s is missing, so that what an interrupted command left is not "
+			  "cleared up; put it back, or the descriptor that was here last",
+			  e->name);
+	return error_at(err, r->c->path, e->line);
+}
+
+/*
+ * Returns 1 when it is missing. One that cannot be looked at may be any of those in the list,
+ * so that nothing is removed.
+ */
+static int find_extent(struct recovery *r, const struct extent *e, struct svmdk_error *err)
+{
+	struct stat st;
+	char *base;
+	int folder;
+
+	/* What is named beside zeroes is not read. */
+	if (!e->name || e->type == EXTENT_ZERO)
+		return 0;
+	if (stat_name(r->c, e->name, &folder, &base, &st, err)) {
+		if (err->code == ENOENT)
+			return extent_has_file(e);
+		return error_at(err, r->c->path, e->line);
+	}
+	close(folder);
+	free(base);
+	r->named[r->nr++] = (struct named_range){
+		.dev = st.st_dev,
+		.ino = st.st_ino,
+		.begin = e->offset,
+		.end = e->offset + e->sectors,
+	};
+	return 0;
+}
+
+/*
+ * Nothing is removed where an extent is missing: no command that was interrupted leaves that,
+ * so it is another descriptor, an older one perhaps, and the list may name the only copy.
+ */
+static int find_named(struct recovery *r, const char *text, struct svmdk_error *err)
+{
+	const struct descriptor *d = &r->c->descriptor;
+	const struct extent *e, *missing = NULL;
+	int ret;
 
 	r->named = calloc(d->nr_extents, sizeof(*r->named));
 	if (!r->named)
 		return fail(err, ENOMEM, r->c->path, "cannot clear up");
-	for (i = 0; i < d->nr_extents; i++) {
-		e = &d->extents[i];
-		/* What is named beside zeroes is not read. */
-		if (!e->name || e->type == EXTENT_ZERO)
-			continue;
-		if (stat_name(r->c, e->name, &folder, &base, &st, err)) {
-			if (err->code == ENOENT && !extent_has_file(e))
-				continue;
-			if (err->code == ENOENT)
-				error_set(err, ENOENT,
-					  "extent %s is missing, so that what an interrupted "
-					  "command left is not cleared up; put it back, or the "
-					  "descriptor that was here last",
-					  e->name);
-			return error_at(err, r->c->path, e->line);
-		}
-		close(folder);
-		free(base);
-		r->named[r->nr++] = (struct named_range){
-			.dev = st.st_dev,
-			.ino = st.st_ino,
-			.begin = e->offset,
-			.end = e->offset + e->sectors,
-		};
+	for (e = d->extents; e < d->extents + d->nr_extents; e++) {
+		ret = find_extent(r, e, err);
+		if (ret < 0)
+			return -1;
+		/* Of one that was to be used up there is more to say. */
+		if (ret && (!missing || leftovers_has_line(text, LEFTOVERS_USED, e->name)))
+			missing = e;
 	}
+	if (missing)
+		return fail_missing(r, missing, text, err);
 	qsort(r->named, r->nr, sizeof(*r->named), compare_ranges);
 	return 0;
 }
@@ -395,7 +459,7 @@ static int clear_file(struct recovery *r, const char *name, bool made, struct sv
 static int follow(struct recovery *r, char *text, struct svmdk_error *err)
 {
 	const size_t key = strlen(LEFTOVERS_MADE);
-	int ret = find_named(r, err);
+	int ret = find_named(r, text, err);
 	char *line, *next;
 	bool made;
 

@@ -298,7 +298,7 @@ static int check_attached(const struct marks *m, struct svmdk_error *err)
 
 /*
  * Nothing is cleared up while an extent is missing; but that may be what is to be repaired,
- * so then it is done behind that.
+ * so then it is done behind that. Not where it was used up, which fails with ESTALE.
  */
 static int clear_up(struct repair *r, struct svmdk_error *err)
 {
@@ -333,6 +333,17 @@ static int begin(struct repair *r, struct svmdk_error *err)
 	return marks_unended(&r->m) ? marks_recover(&r->m, err) : 0;
 }
 
+/*
+ * By a descriptor that was here last and extents that are as they were, and no others: what
+ * was missing told that the list is not to be followed, and has been put back.
+ */
+static int clear_up_behind(const struct repair *r, bool descriptor_healed, struct svmdk_error *err)
+{
+	if (!r->unended || descriptor_healed || r->left || r->failed || r->foreign)
+		return 0;
+	return leftovers_recover(&r->c, NULL, err);
+}
+
 static int repair_extents(struct repair *r, bool descriptor_healed, struct svmdk_error *err)
 {
 	if (begin(r, err) || verdicts_find(&r->m, &r->findings, err))
@@ -345,7 +356,7 @@ static int repair_extents(struct repair *r, bool descriptor_healed, struct svmdk
 	if (r->m.has_sidecar && (r->healed || descriptor_healed) &&
 	    marks_write(&r->m, SESSION_NONE, err))
 		return -1;
-	return r->unended ? leftovers_recover(&r->c, NULL, err) : 0;
+	return clear_up_behind(r, descriptor_healed, err);
 }
 
 /* The descriptor first, for it says which the others are. */

@@ -180,6 +180,31 @@ static void a_last_extent_that_became_longer_tells(void **state)
 	accept(f, TWO);
 }
 
+static void what_an_interrupted_command_made_tells(void **state)
+{
+	struct folders *f = *state;
+
+	scratch_file(".c.vmdk.svmdk-files",
+		     "svmdk-files 1\nself 1 2.3\nsize 16\nkept c-f002.vmdk\nmade c-f002.vmdk\n"
+		     "made sub/new\nfile c-f001.vmdk\nend\n",
+		     0);
+	accept(f, TWO);
+	scratch_file("sub/new", "", 0);
+	refuse(f, TWO, "sub/new is there, which an interrupted command made (.c.vmdk.svmdk-files)");
+	accept(f, TWO "RW 8 FLAT \"sub/new\" 0\n");
+	assert_int_equal(manifest_add(&f->m, "sub/new", hash), 0);
+	accept(f, TWO);
+}
+
+static void a_list_that_cannot_be_read_may_tell_so(void **state)
+{
+	struct svmdk_error err;
+
+	assert_int_equal(mkdir(".c.vmdk.svmdk-files", 0755), 0);
+	assert_int_equal(ask(*state, TWO, &err), -1);
+	assert_has(err.text, ".c.vmdk.svmdk-files: not a regular file");
+}
+
 static void outside_nothing_is_looked_at(void **state)
 {
 	struct svmdk_error err;
@@ -198,6 +223,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(without_a_number_the_descriptor_names_them, enter,
 						leave),
 		cmocka_unit_test_setup_teardown(a_last_extent_that_became_longer_tells, enter,
+						leave),
+		cmocka_unit_test_setup_teardown(what_an_interrupted_command_made_tells, enter,
+						leave),
+		cmocka_unit_test_setup_teardown(a_list_that_cannot_be_read_may_tell_so, enter,
 						leave),
 		cmocka_unit_test_setup_teardown(outside_nothing_is_looked_at, enter, leave),
 	};

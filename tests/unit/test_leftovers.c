@@ -478,6 +478,20 @@ static void refuses_a_newer_list(void **state)
 	assert_true(exists("other"));
 }
 
+static void tells_what_was_used_up_from_what_is_missing(void **state)
+{
+	const char *const names[] = { "new", "sub/c" };
+	struct svmdk_error err;
+
+	assert_int_equal(begin_list(*state, names, 2, 1, &err), 0);
+	assert_int_equal(unlink("a") | unlink("sub/c"), 0);
+	refuses(*state, ENOENT, "extent sub/c is missing, so");
+	scratch_file("new", "the only copy", 0);
+	refuses(*state, ESTALE, "extent sub/c is missing, which");
+	scratch_file("sub/c", "c", 4096);
+	refuses(*state, ENOENT, "extent a is missing, so");
+}
+
 static void refuses_what_is_no_list(void **state)
 {
 	assert_int_equal(mkfifo(LIST, 0600), 0);
@@ -567,6 +581,7 @@ int main(void)
 		TEST(follows_a_list_of_an_older_version),
 		TEST(knows_a_hard_link),
 		TEST(removes_nothing_where_an_extent_cannot_be_looked_at),
+		TEST(tells_what_was_used_up_from_what_is_missing),
 		TEST(leaves_what_is_no_file),
 		TEST(does_not_follow_a_list_that_travelled),
 		TEST(takes_half_a_list_for_none),

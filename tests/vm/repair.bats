@@ -528,6 +528,38 @@ attached_elsewhere() {
 	equal "5 files: 5 intact, 0 changed, 0 modified, 0 damaged" "$(svmdk verify c.vmdk)"
 }
 
+# Of the container and the list.
+files_and_sums() {
+	find . -maxdepth 1 -type f \( -name 'c*' -o -name '.c*' \) -exec md5sum {} + | sort
+}
+
+# Those that were made are the only copy of what was in the others.
+@test "what a resplit that was killed made is not removed for what a copy has" {
+	local before
+	random_bytes 10 | dd of=c-f001.vmdk conv=notrunc status=none
+	svmdk manifest c.vmdk
+	strace -qq -o /dev/null -e trace=renameat -e inject=renameat:signal=KILL:when=5 \
+		svmdk resplit c.vmdk -e 512K --low-space || true
+	[ ! -e c-f001.vmdk ]
+	[ -e c-2-f001.vmdk ]
+	rm c.vmdk
+	cp -p copy/c.vmdk.sha256 .
+	before=$(files_and_sums)
+	fails_with 1 'c.vmdk: not put back: c-2-f001.vmdk is there, which an interrupted command made' \
+		svmdk repair c.vmdk --from copy
+	equal "$before" "$(files_and_sums)"
+	cp -p copy/c.vmdk.svmdk .
+	before=$(files_and_sums)
+	fails_with 1 'c.vmdk: not put back: c-2-f001.vmdk is there' svmdk repair c.vmdk --from copy
+	equal "$before" "$(files_and_sums)"
+	# Not by a descriptor that somebody put back, either.
+	cp -p copy/c.vmdk .
+	before=$(files_and_sums)
+	fails_with 1 'extent c-f00[12].vmdk is missing, which an interrupted command was to use up' \
+		svmdk repair c.vmdk --from copy
+	equal "$before" "$(files_and_sums)"
+}
+
 # Between the descriptor and the rest of it nobody has a lock.
 @test "a grow right behind the healing of the descriptor is neither forgotten nor undone" {
 	rm c.vmdk

@@ -443,7 +443,7 @@ killed_everywhere() {
 	before=$(files)
 	for command in "grow disk.vmdk +1M" "resplit disk.vmdk -e 2M"; do
 		# shellcheck disable=SC2086 # words
-		fails_with 1 "disk.vmdk:8: extent disk-f001.vmdk is missing, so that what an interrupted command left is not cleared up; put it back, or the descriptor that was here last" \
+		fails_with 1 "disk.vmdk:8: extent disk-f001.vmdk is missing, which an interrupted command was to use up, so that the descriptor is of before that and what it made may be the only copy; put back the descriptor that was here last" \
 			svmdk $command
 		equal "$before" "$(files)"
 	done
