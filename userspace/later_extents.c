@@ -57,6 +57,11 @@ static const struct extent *last_file(const struct descriptor *d)
 	return i ? &d->extents[i - 1] : NULL;
 }
 
+static uint64_t end_of(const struct extent *e)
+{
+	return (e->offset + e->sectors) << SECTOR_SHIFT;
+}
+
 /* How long a file has to be for all extents that are in it. */
 static uint64_t need_of(const struct descriptor *d, const char *name)
 {
@@ -64,9 +69,8 @@ static uint64_t need_of(const struct descriptor *d, const char *name)
 	uint64_t need = 0;
 
 	for (e = d->extents; e < d->extents + d->nr_extents; e++)
-		if (extent_has_file(e) && strcmp(e->name, name) == 0 &&
-		    (e->offset + e->sectors) << SECTOR_SHIFT > need)
-			need = (e->offset + e->sectors) << SECTOR_SHIFT;
+		if (extent_has_file(e) && strcmp(e->name, name) == 0 && end_of(e) > need)
+			need = end_of(e);
 	return need;
 }
 
@@ -82,6 +86,37 @@ static int refuse_longer(const struct older *o, const char *name, const struct s
 	     copy.st_size >= st->st_size))
 		return 0;
 	return has_grown(o, name, "is longer than the copy's", err);
+}
+
+/* Most are what they were, where they were. */
+static bool has_same(const struct descriptor *d, size_t i, const struct extent *e)
+{
+	const struct extent *old = i < d->nr_extents ? &d->extents[i] : NULL;
+
+	return old && extent_has_file(old) && strcmp(old->name, e->name) == 0 &&
+	       end_of(old) == end_of(e);
+}
+
+bool later_extents_named(const struct older *o, const struct descriptor *now)
+{
+	struct svmdk_error ignored;
+	const struct extent *e;
+	bool any = false;
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < now->nr_extents; i++) {
+		e = &now->extents[i];
+		if (!extent_has_file(e) || has_same(o->d, i, e) ||
+		    end_of(e) <= need_of(o->d, e->name))
+			continue;
+		/* Of one that was damaged the file is not so long by chance. */
+		if (look_at(o->to, e->name, &st, &ignored) || !S_ISREG(st.st_mode) ||
+		    (uint64_t)st.st_size < end_of(e))
+			return false;
+		any = true;
+	}
+	return any;
 }
 
 /* What is no regular file is no extent that svmdk made; what cannot be looked at may be. */

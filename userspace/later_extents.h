@@ -3,6 +3,7 @@
 #ifndef SVMDK_LATER_EXTENTS_H
 #define SVMDK_LATER_EXTENTS_H
 
+#include <stdbool.h>
 #include "descriptor.h"
 #include "manifest_file.h"
 #include "message.h"
@@ -36,5 +37,15 @@ struct older {
  * has a file that was to be made, is there, and is of neither. Returns 0 or -1.
  */
 int later_extents_refuse(const struct older *o, struct svmdk_error *err);
+
+/**
+ * later_extents_named() - whether a descriptor that is there is of after a growth
+ * @o: the one that is to take its place
+ * @now: what the one that is there says
+ *
+ * It has more of some file than the other one, and each such file is that long. What only
+ * looks so, for it is damaged, has not.
+ */
+bool later_extents_named(const struct older *o, const struct descriptor *now);
 
 #endif /* SVMDK_LATER_EXTENTS_H */

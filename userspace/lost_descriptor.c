@@ -31,6 +31,7 @@
  * @hash: of it
  * @unreadable: it is there, and has no @hash
  * @usable: it is there, and a descriptor, whatever of it may be damaged
+ * @present: what it says then
  * @m: the manifest
  * @wanted: the hash that this has
  * @reshaped: it is whole, and of extents that the manifest has not
@@ -53,6 +54,7 @@ struct lost_descriptor {
 	unsigned char hash[HASH_SIZE];
 	bool unreadable;
 	bool usable;
+	struct descriptor present;
 	struct manifest m;
 	unsigned char wanted[HASH_SIZE];
 	bool reshaped;
@@ -214,14 +216,10 @@ static bool is_damage(int code)
  */
 static void parse_present(struct lost_descriptor *d, const struct side_file *file)
 {
-	struct descriptor descriptor;
 	struct svmdk_error err;
 
-	if (descriptor_parse(&descriptor, file->bytes, file->length, &err))
-		return;
-	d->usable = true;
-	d->reshaped = manifest_lacks_extent(&d->m, d->to.dir.fd, &descriptor);
-	descriptor_free(&descriptor);
+	d->usable = descriptor_parse(&d->present, file->bytes, file->length, &err) == 0;
+	d->reshaped = d->usable && manifest_lacks_extent(&d->m, d->to.dir.fd, &d->present);
 }
 
 static int read_present(struct lost_descriptor *d, struct svmdk_error *err)
@@ -276,6 +274,13 @@ static const char *why_newer(const struct lost_descriptor *d)
 	return NULL;
 }
 
+/* By the sidecar nobody has written it, and it has other bytes: it is damaged, whatever it says. */
+static bool is_proved(const struct lost_descriptor *d)
+{
+	return d->fd >= 0 && d->known && d->entry.facts.inode && !d->session && !has_moved(d) &&
+	       !why_newer(d);
+}
+
 /* The same as of an extent; see verdict.h. Returns whether it is to be healed. */
 static bool judge(const struct lost_descriptor *d, const char **reason)
 {
@@ -303,7 +308,10 @@ static int refuse_older(const struct lost_descriptor *d, const char *why, struct
 	return error_at(err, d->path, 0);
 }
 
-/* That it is the right one, whether there is one, is for heal_file() to say. */
+/*
+ * That it is the right one, whether there is one, is for heal_file() to say. Returns 1 when the
+ * one that is there is of after a growth, and so to be left.
+ */
 static int check_copy(const struct lost_descriptor *d, struct svmdk_error *err)
 {
 	unsigned char hash[HASH_SIZE];
@@ -322,11 +330,13 @@ static int check_copy(const struct lost_descriptor *d, struct svmdk_error *err)
 	ret = hash_bytes(hash, file.bytes, file.length, err);
 	if (!ret && memcmp(hash, d->wanted, HASH_SIZE) == 0 &&
 	    descriptor_parse(&copy, file.bytes, file.length, &ignored) == 0) {
-		ret = later_extents_refuse(&older, err);
+		ret = d->usable && !is_proved(d) && later_extents_named(&older, &d->present);
+		if (!ret)
+			ret = later_extents_refuse(&older, err);
 		descriptor_free(&copy);
 	}
 	side_file_free(&file);
-	return ret ? error_at(err, d->path, 0) : 0;
+	return ret < 0 ? error_at(err, d->path, 0) : ret;
 }
 
 static int heal(struct lost_descriptor *d, struct svmdk_error *err)
@@ -352,6 +362,7 @@ static int look_and_heal(struct lost_descriptor *d, const char **reason, enum lo
 			 struct svmdk_error *err)
 {
 	const char *why;
+	int ret;
 
 	/* First the lock that svmdk detach has too; what says more, before that. */
 	if (find_folder(d, err) || check_attached(d, err) || read_sidecar(d, err) ||
@@ -366,8 +377,11 @@ static int look_and_heal(struct lost_descriptor *d, const char **reason, enum lo
 		why = d->usable ? NULL : why_newer(d);
 		return why ? refuse_older(d, why, err) : 0;
 	}
-	if (check_copy(d, err))
-		return -1;
+	ret = check_copy(d, err);
+	if (ret > 0)
+		*reason = "it names longer extents than the copy's, and they are there";
+	if (ret)
+		return ret < 0 ? -1 : 0;
 	*lost = LOST_HEALED;
 	return heal(d, err);
 }
@@ -393,6 +407,7 @@ int lost_descriptor_heal(const struct container_args *args, const struct open_po
 	if (d.to.dir.path)
 		open_policy_free(&d.to);
 	manifest_free(&d.m);
+	descriptor_free(&d.present);
 	free(d.real_path);
 	return ret;
 }

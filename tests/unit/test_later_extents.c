@@ -205,6 +205,38 @@ static void a_list_that_cannot_be_read_may_tell_so(void **state)
 	assert_has(err.text, ".c.vmdk.svmdk-files: not a regular file");
 }
 
+static bool is_later(const struct folders *f, const char *text)
+{
+	struct descriptor d, now;
+	const struct older o = { "c.vmdk", &d, &f->m, &f->to, &f->from };
+	struct svmdk_error err;
+	bool later;
+
+	assert_int_equal(descriptor_parse(&d, TWO, strlen(TWO), &err), 0);
+	assert_int_equal(descriptor_parse(&now, text, strlen(text), &err), 0);
+	later = later_extents_named(&o, &now);
+	descriptor_free(&d);
+	descriptor_free(&now);
+	return later;
+}
+
+static void one_that_names_more_which_is_there_is_of_later(void **state)
+{
+	const char *more = HEAD "RW 8 FLAT \"c-f001.vmdk\" 0\nRW 9 FLAT \"c-f002.vmdk\" 0\n";
+	const char *third = TWO "RW 8 FLAT \"c-f003.vmdk\" 0\n";
+
+	assert_false(is_later(*state, TWO));
+	assert_false(is_later(*state, HEAD "RW 7 FLAT \"c-f001.vmdk\" 1\n"));
+	assert_false(is_later(*state, more));
+	scratch_file("c-f002.vmdk", "", 4608);
+	assert_true(is_later(*state, more));
+	assert_false(is_later(*state, third));
+	scratch_file("c-f003.vmdk", "", 4096);
+	assert_true(is_later(*state, third));
+	scratch_file("c-f002.vmdk", "", 4096);
+	assert_false(is_later(*state, more));
+}
+
 static void outside_nothing_is_looked_at(void **state)
 {
 	struct svmdk_error err;
@@ -228,6 +260,8 @@ int main(void)
 						leave),
 		cmocka_unit_test_setup_teardown(a_list_that_cannot_be_read_may_tell_so, enter,
 						leave),
+		cmocka_unit_test_setup_teardown(one_that_names_more_which_is_there_is_of_later,
+						enter, leave),
 		cmocka_unit_test_setup_teardown(outside_nothing_is_looked_at, enter, leave),
 	};
 

@@ -115,9 +115,25 @@ is_not_put_back() {
 	svmdk grow d.vmdk 4M
 	cp d.vmdk grown
 	rm d.vmdk.svmdk
-	fails_with 1 "d.vmdk: not put back: d-f004.vmdk is longer than the copy's" \
+	# It is there, so the others are repaired by it; the copy may have half of what came.
+	flip_bit d-f001.vmdk 99
+	refused "d.vmdk is not repaired: it names longer extents than the copy's, and they are there" \
 		svmdk repair d.vmdk --from copy
 	cmp d.vmdk grown
+	cmp d-f001.vmdk copy/d-f001.vmdk
+	cp -p d-f004.vmdk copy/
+	refused "d.vmdk is not repaired: it names longer extents than the copy's, and they are there" \
+		svmdk repair d.vmdk --from copy --modified
+	cmp d.vmdk grown
+	truncate -s 512K copy/d-f004.vmdk
+	# What cannot be is damage.
+	sed 's/^RW 2048 FLAT "d-f003/RW 9048 FLAT "d-f003/' copy/d.vmdk >d.vmdk
+	cp -p d-f004.vmdk whole
+	truncate -s 512K d-f004.vmdk
+	svmdk repair d.vmdk --from copy
+	cmp d.vmdk copy/d.vmdk
+	cp -p whole d-f004.vmdk
+	cp grown d.vmdk
 	rm d.vmdk
 	fails_with 1 "d.vmdk: not put back: d-f004.vmdk is longer than the copy's" \
 		svmdk repair d.vmdk --from copy
