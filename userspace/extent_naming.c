@@ -64,6 +64,31 @@ uint64_t extent_naming_number(const struct extent_naming *n, const char *base)
 	return number;
 }
 
+/* X, or X-2 and so on, of which the first that is free is taken. */
+static const char *skip_series(const char *base, const char *stem)
+{
+	const size_t length = strlen(stem);
+	size_t digits;
+
+	if (strncmp(base, stem, length))
+		return NULL;
+	base += length;
+	digits = *base == '-' ? strspn(base + 1, "0123456789") : 0;
+	if (!digits || base[1] == '0' || strncmp(base, "-1-", 3) == 0)
+		return base;
+	return base + 1 + digits;
+}
+
+bool extent_naming_is_of_resplit(const char *stem, const char *base, bool *flat)
+{
+	const char *end = skip_series(base, stem);
+	uint64_t number;
+	size_t length;
+
+	*flat = end && strcmp(end, "-flat.vmdk") == 0;
+	return *flat || (end && split_name(base, &length, &number) && base + length == end);
+}
+
 void extent_naming_free(struct extent_naming *n)
 {
 	free(n->folder);

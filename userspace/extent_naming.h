@@ -3,6 +3,7 @@
 #ifndef SVMDK_EXTENT_NAMING_H
 #define SVMDK_EXTENT_NAMING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "message.h"
@@ -41,6 +42,14 @@ int extent_naming_find(struct extent_naming *n, const char *last, const char *se
  * Returns its number; 0 when it is named in another way.
  */
 uint64_t extent_naming_number(const struct extent_naming *n, const char *base);
+
+/**
+ * extent_naming_is_of_resplit() - whether svmdk resplit would name a new extent so
+ * @stem: what names of the descriptor's new extents begin with
+ * @base: name of the file, without its folder
+ * @flat: set to whether that would be all of the disk
+ */
+bool extent_naming_is_of_resplit(const char *stem, const char *base, bool *flat);
 
 /**
  * extent_naming_free() - free what extent_naming_find() made

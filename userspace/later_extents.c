@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "claims.h"
 #include "extent_naming.h"
 #include "later_extents.h"
 #include "leftovers.h"
@@ -178,6 +179,140 @@ static int search(const struct older *o, const struct extent_naming *n, int fold
 	return ret;
 }
 
+/**
+ * struct reshape - what is looked for of a disk that was split anew
+ * @o: the descriptor
+ * @n: how the disk would grow, which was looked for already
+ * @stem: what the names of new extents begin with
+ * @folder: of these, as the descriptor names it
+ * @fd: that, open
+ * @claimants: other descriptors that name files
+ * @first: name of the first that was found, or NULL
+ */
+struct reshape {
+	const struct older *o;
+	const struct extent_naming *n;
+	char *stem;
+	char *folder;
+	int fd;
+	struct claimants claimants;
+	char *first;
+};
+
+/* All of the disk, or a part of it. */
+static bool is_filled(const struct reshape *r, const char *base, bool flat)
+{
+	const uint64_t need = flat ? r->o->d->sectors << SECTOR_SHIFT : 1;
+	struct stat st;
+
+	return fstatat(r->fd, base, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) ||
+	       (uint64_t)st.st_size >= need;
+}
+
+/* Another container may be called so, and name it. */
+static int is_claimed(struct reshape *r, const char *base, bool *claimed, struct svmdk_error *err)
+{
+	const struct claim *by;
+
+	if (claimants_find(&r->claimants, r->fd, base, &by, err))
+		return -1;
+	*claimed = by && by->text;
+	return 0;
+}
+
+/* Takes @base for the first one when it is. */
+static int look_at_reshaped(struct reshape *r, const char *base, struct svmdk_error *err)
+{
+	bool flat, claimed = true;
+	int ret = 0;
+	char *name;
+
+	if (!extent_naming_is_of_resplit(r->stem, base, &flat) || extent_naming_number(r->n, base))
+		return 0;
+	if (asprintf(&name, "%s%s", r->folder, base) < 0)
+		return fail(err, ENOMEM);
+	if ((!r->first || strcmp(name, r->first) < 0) && is_unknown(r->o, r->fd, base, name) &&
+	    is_filled(r, base, flat))
+		ret = is_claimed(r, base, &claimed, err);
+	if (ret || claimed) {
+		free(name);
+		return ret;
+	}
+	free(r->first);
+	r->first = name;
+	return 0;
+}
+
+static int look_at_all(struct reshape *r, struct svmdk_error *err)
+{
+	int fd = openat(r->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = 0;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir) {
+		fail(err, errno);
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	while (!ret && (errno = 0, entry = readdir(dir)))
+		ret = look_at_reshaped(r, entry->d_name, err);
+	if (!ret && errno)
+		ret = fail(err, errno);
+	closedir(dir);
+	return ret;
+}
+
+/* Beside the first extent, in which the first new one would begin. */
+static int find_reshaped(struct reshape *r, const char *beside, struct svmdk_error *err)
+{
+	struct stat self;
+	char *base;
+	int ret;
+
+	if (safe_open_folder(r->o->to, beside, &r->fd, &base, err))
+		return err->code == ENOENT ? 0 : -1;
+	/* What is left of it is none to ask. */
+	if (fstatat(r->o->to->dir.fd, r->o->self, &self, AT_SYMLINK_NOFOLLOW) == 0)
+		r->claimants.self_st = &self;
+	ret = look_at_all(r, err);
+	claimants_forget(&r->claimants);
+	close(r->fd);
+	free(base);
+	return ret;
+}
+
+/* Where svmdk resplit would put it, and by the names that it gives. */
+static int refuse_reshaped(const struct older *o, const struct extent_naming *n,
+			   struct svmdk_error *err)
+{
+	const char *beside = extent_has_file(&o->d->extents[0]) ? o->d->extents[0].name : o->self;
+	const char *slash = strrchr(beside, '/');
+	struct reshape r = {
+		.o = o,
+		.n = n,
+		.stem = extent_stem(o->self),
+		.folder = strndup(beside, slash ? slash + 1 - beside : 0),
+		.claimants = {
+			.kind = CLAIMS_OF_DESCRIPTORS,
+			.own = o->to->dir.fd,
+			.self = o->self,
+		},
+	};
+	int ret;
+
+	if (!r.stem || !r.folder)
+		ret = fail(err, ENOMEM);
+	else
+		ret = find_reshaped(&r, beside, err);
+	if (!ret && r.first)
+		ret = has_grown(o, r.first, "is there", err);
+	free(r.first);
+	free(r.folder);
+	free(r.stem);
+	return ret;
+}
+
 /* Where svmdk grow would put the next ones, and by their names. */
 static int refuse_others(const struct older *o, const char *last, struct svmdk_error *err)
 {
@@ -190,7 +325,7 @@ static int refuse_others(const struct older *o, const char *last, struct svmdk_e
 	free(base);
 	ret = extent_naming_find(&n, last, o->self, o->d->nr_extents, err);
 	if (!ret)
-		ret = search(o, &n, folder, err);
+		ret = search(o, &n, folder, err) || refuse_reshaped(o, &n, err) ? -1 : 0;
 	extent_naming_free(&n);
 	close(folder);
 	return ret;

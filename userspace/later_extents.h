@@ -26,14 +26,15 @@ struct older {
 };
 
 /**
- * later_extents_refuse() - refuse a descriptor that the disk has outgrown
+ * later_extents_refuse() - refuse a descriptor that is of before a growth or a resplit
  * @o: the descriptor
  * @err: filled on failure, without @err->file; @err->code is ESTALE when it has
  *
  * Its extents would be nobody's any more, and the next growth would take their place in the
  * disk. What tells is what a growth leaves: a file named as the next ones of this disk
  * would be that neither the descriptor nor the manifest has, or a last extent that is longer
- * than the descriptor says and than its copy. Nor is it put back where a list of leftovers
+ * than the descriptor says and than its copy. So does one that is named as those are which
+ * svmdk resplit makes, with something in it, unless another container names it. Nor is it put back where a list of leftovers
  * has a file that was to be made, is there, and is of neither. Returns 0 or -1.
  */
 int later_extents_refuse(const struct older *o, struct svmdk_error *err);

@@ -143,6 +143,7 @@ static void they_are_where_the_last_one_is(void **state)
 
 	scratch_file("c-f003.vmdk", "", 0);
 	scratch_file("x-f002.vmdk", "", 0);
+	unlink("c-f002.vmdk");
 	accept(f, text);
 	scratch_file("sub/x-f002.vmdk", "", 0);
 	refuse(f, text, "put back: sub/x-f002.vmdk is there");
@@ -178,6 +179,45 @@ static void a_last_extent_that_became_longer_tells(void **state)
 	scratch_file("c-f001.vmdk", "", 8192);
 	scratch_file("c-f002.vmdk", "", 100);
 	accept(f, TWO);
+}
+
+static void what_a_resplit_makes_tells(void **state)
+{
+	struct folders *f = *state;
+
+	scratch_file("c-2-f001.vmdk", "", 4096);
+	scratch_file("c-3-flat.vmdk", "", 8192);
+	scratch_file("c-1-f001.vmdk", "", 4096);
+	scratch_file("c-02-f001.vmdk", "", 4096);
+	scratch_file("c-2x-f001.vmdk", "", 4096);
+	refuse(f, TWO, "put back: c-2-f001.vmdk is there");
+	/* Another container's, unless it is what is left of this one. */
+	scratch_file("c-2.vmdk", HEAD "RW 8 FLAT \"c-2-f001.vmdk\" 0\n", 0);
+	refuse(f, TWO, "put back: c-3-flat.vmdk is there");
+	unlink("c-3-flat.vmdk");
+	accept(f, TWO);
+	assert_int_equal(rename("c-2.vmdk", "c.vmdk"), 0);
+	refuse(f, TWO, "put back: c-2-f001.vmdk is there");
+	assert_int_equal(manifest_add(&f->m, "c-2-f001.vmdk", hash), 0);
+	accept(f, TWO);
+	/* The first names are taken again when nobody has them. */
+	refuse(f, HEAD "RW 8 FLAT \"c-3-f001.vmdk\" 0\n", "put back: c-f001.vmdk is there");
+	/* A part of the disk is not all of it. */
+	scratch_file("c-flat.vmdk", "", 8191);
+	accept(f, TWO);
+	scratch_file("c-flat.vmdk", "", 8192);
+	refuse(f, TWO, "put back: c-flat.vmdk is there");
+}
+
+static void it_makes_them_where_the_first_one_is(void **state)
+{
+	struct folders *f = *state;
+	const char *text = HEAD "RW 8 FLAT \"sub/c-f001.vmdk\" 0\nRW 8 FLAT \"c-f002.vmdk\" 0\n";
+
+	scratch_file("c-2-f001.vmdk", "", 4096);
+	accept(f, text);
+	scratch_file("sub/c-2-f001.vmdk", "", 4096);
+	refuse(f, text, "put back: sub/c-2-f001.vmdk is there");
 }
 
 static void what_an_interrupted_command_made_tells(void **state)
@@ -256,6 +296,8 @@ int main(void)
 						leave),
 		cmocka_unit_test_setup_teardown(a_last_extent_that_became_longer_tells, enter,
 						leave),
+		cmocka_unit_test_setup_teardown(what_a_resplit_makes_tells, enter, leave),
+		cmocka_unit_test_setup_teardown(it_makes_them_where_the_first_one_is, enter, leave),
 		cmocka_unit_test_setup_teardown(what_an_interrupted_command_made_tells, enter,
 						leave),
 		cmocka_unit_test_setup_teardown(a_list_that_cannot_be_read_may_tell_so, enter,

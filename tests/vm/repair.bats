@@ -144,6 +144,20 @@ is_not_put_back() {
 	cmp d.vmdk copy/d.vmdk
 }
 
+# Else it would be as it was before that, and what is in use by now nobody's.
+@test "a descriptor that is lost after a resplit is not put back as it was before" {
+	svmdk resplit c.vmdk -e 512K
+	cp -p copy/c.vmdk.sha256 .
+	is_not_put_back "c-2-f001.vmdk is there"
+	cp -p copy/c.vmdk.svmdk .
+	is_not_put_back "c-2-f001.vmdk is there"
+	# Of another container it says nothing.
+	rm c-2-f* c.vmdk
+	svmdk create c-2.vmdk 1M -e 512K
+	svmdk repair c.vmdk --from copy
+	as_before c.vmdk c-f00{1,2,3,4}.vmdk
+}
+
 # Neither has what was written behind the end of the copy another place.
 @test "an extent that became longer is not replaced by its copy of before that" {
 	rm -r c.vmdk.* copy good
