@@ -16,6 +16,7 @@
 #include "marks.h"
 #include "message.h"
 #include "progress.h"
+#include "side_file.h"
 
 /**
  * struct hashing - a manifest on its way
@@ -344,6 +345,35 @@ static int write_both(struct hashing *h, struct svmdk_error *err)
 }
 
 /*
+ * One that is damaged may name other extents, be it another container's: their hashes would
+ * take the place of those by which repair is to find what is lost. So it is looked at first,
+ * and nothing is written.
+ */
+static int check_descriptor(struct marks *m, struct svmdk_error *err)
+{
+	const size_t last = m->members.nr - 1;
+	unsigned char hash[HASH_SIZE];
+	struct side_file file;
+	int ret;
+
+	if (!marks_hash_holds(m, last))
+		return 0;
+	if (side_file_read(&file, m->c->policy.dir.fd, m->c->name, err))
+		return -1;
+	ret = hash_bytes(hash, file.bytes, file.length, err) ||
+	      marks_look_again(m, last, &file.st, file.length, err);
+	side_file_free(&file);
+	if (ret || !marks_hash_holds(m, last) ||
+	    memcmp(hash, m->entries[last].hash, HASH_SIZE) == 0)
+		return ret ? -1 : 0;
+	error_set(err, EUCLEAN,
+		  "the descriptor is damaged: other bytes than when it was hashed, though size and "
+		  "mtime say that nothing wrote it; the manifest is as it was; svmdk repair heals "
+		  "it, or touch it to have it accepted");
+	return error_at(err, m->c->path, 0);
+}
+
+/*
  * The lock on the sidecar comes first, for that is the one which svmdk detach
  * has when the driver lets go of the other.
  */
@@ -363,6 +393,8 @@ static int begin(struct hashing *h, struct container *c, struct svmdk_error *err
 		message_warn(h->m.sidecar_err.file, h->m.sidecar_err.line,
 			     "%s; every file is hashed anew", h->m.sidecar_err.text);
 	marks_look(&h->m);
+	if (check_descriptor(&h->m, err))
+		return -1;
 	if (h->m.live)
 		return take_dirty_bits(&h->m, err);
 	return marks_unended(&h->m) ? marks_recover(&h->m, err) : 0;

@@ -319,6 +319,27 @@ killed_at() {
 	svmdk verify c.vmdk
 }
 
+# It would say of others that they are this one's, and forget what these were.
+@test "by a descriptor that is damaged no manifest is made" {
+	local mtime
+	make_container b.vmdk 2048
+	make_container c.vmdk 2048 2048
+	svmdk manifest c.vmdk
+	cp c.vmdk.sha256 before.sha256
+	cp c.vmdk.svmdk before.svmdk
+	mtime=$(stat -c %y c.vmdk)
+	sed -i s/c-f002/b-f001/ c.vmdk
+	touch -d "$mtime" c.vmdk
+	fails_with 1 'c.vmdk: the descriptor is damaged: .*svmdk repair heals it, or touch it' \
+		svmdk manifest c.vmdk
+	cmp c.vmdk.sha256 before.sha256
+	cmp c.vmdk.svmdk before.svmdk
+	fails_with 1 'c.vmdk: the descriptor is damaged' svmdk manifest --changed c.vmdk
+	touch c.vmdk
+	svmdk manifest c.vmdk
+	grep -q ' b-f001.vmdk$' c.vmdk.sha256
+}
+
 # The sidecar knows what its line has to be; repair goes by that.
 @test "an extent that is gone, and its line with it, comes back by what the sidecar knows" {
 	svmdk manifest c.vmdk
