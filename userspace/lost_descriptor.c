@@ -212,7 +212,8 @@ static bool is_damage(int code)
 
 /*
  * A descriptor that can be read was not damaged into one of more extents, or of
- * others: it grew, or was split anew, and the copy's would lose what came with that.
+ * others: it grew, or was split anew, and the copy's would lose what came with that. Unless
+ * the sidecar proves that it was: another container's extents may have names that are near.
  */
 static void parse_present(struct lost_descriptor *d, const struct side_file *file)
 {
@@ -286,7 +287,8 @@ static bool judge(const struct lost_descriptor *d, const char **reason)
 {
 	const bool moved = has_moved(d);
 
-	*reason = d->reshaped ? "it has extents that the manifest does not know" : why_newer(d);
+	*reason = d->reshaped && !is_proved(d) ? "it has extents that the manifest does not know" :
+						 why_newer(d);
 	if (*reason)
 		return false;
 	*reason = d->unreadable ? "cannot be read" : "damaged";

@@ -300,6 +300,27 @@ is_not_put_back() {
 	no_leftovers
 }
 
+# One bit makes it name what is another container's, and that is no growth.
+@test "a descriptor that is damaged into one of other extents comes back" {
+	local mtime
+	make_container b.vmdk 2048 2048
+	mtime=$(stat -c %y c.vmdk)
+	sed -i s/c-f001/b-f001/ c.vmdk
+	cp c.vmdk other
+	touch -d "$mtime" c.vmdk
+	svmdk repair c.vmdk --from copy >said
+	equal "repaired  c.vmdk: damaged" "$(cat said)"
+	as_before c.vmdk c-f001.vmdk
+	# By another program it was made so, or nobody knows.
+	cp other c.vmdk
+	refused 'c.vmdk.sha256:.*c-f001.vmdk is no extent of the container' svmdk repair c.vmdk --from copy
+	cmp c.vmdk other
+	touch -d "$mtime" c.vmdk
+	rm c.vmdk.svmdk
+	refused 'c.vmdk.sha256:.*c-f001.vmdk is no extent of the container' svmdk repair c.vmdk --from copy
+	cmp c.vmdk other
+}
+
 # A bad block is damage, of a descriptor as of an extent; whatever is that long is none.
 @test "a descriptor that cannot be read, or is far too long, comes back too" {
 	strace -qq -o /dev/null -P "$PWD/c.vmdk" -e trace=read -e inject=read:error=EIO:when=1 \
