@@ -54,6 +54,13 @@ static int fail_without_folder(const struct open_policy *to, const char *name,
 			 (int)(strrchr(name, '/') - name), name);
 }
 
+static int fail_meanwhile(struct svmdk_error *err)
+{
+	return error_set(err, ESTALE,
+			 "another program put a file in its place, or took it away, while it was "
+			 "repaired; try again");
+}
+
 static int open_place(struct replacement *r, const struct open_policy *to, const char *name,
 		      struct svmdk_error *err)
 {
@@ -170,17 +177,32 @@ static bool is_as_found(const struct replacement *r)
 	return r->present && now.st_dev == r->old.st_dev && now.st_ino == r->old.st_ino;
 }
 
+/*
+ * Where there was nothing, what comes between the look and this stays, too: but where a file
+ * system can neither rename so nor link.
+ */
+static int rename_temp(const struct replacement *r)
+{
+	if (!r->present) {
+		if (replace_rename_new(r->dirfd, r->temp, r->base) == 0)
+			return 0;
+		if (errno != EPERM && errno != EOPNOTSUPP)
+			return -1;
+	}
+	return renameat(r->dirfd, r->temp, r->dirfd, r->base);
+}
+
 static int put_in_place(struct replacement *r, struct svmdk_error *err)
 {
 	if (!replace_has_name(r->dirfd, r->temp, r->fd))
 		return error_set(err, ESTALE,
 				 "another program took the new file beside it away; try again");
 	if (!is_as_found(r))
-		return error_set(err, ESTALE,
-				 "another program put a file in its place, or took it away, while "
-				 "it was repaired; try again");
-	if (renameat(r->dirfd, r->temp, r->dirfd, r->base))
-		return error_errno(err, errno, "cannot put the new file in its place");
+		return fail_meanwhile(err);
+	if (rename_temp(r))
+		return errno == EEXIST ?
+			       fail_meanwhile(err) :
+			       error_errno(err, errno, "cannot put the new file in its place");
 	if (replace_sync_name(r->dirfd, r->fd))
 		return error_errno(err, errno,
 				   "replaced, but its folder cannot be written to disk");
@@ -215,7 +237,12 @@ static int replace(struct healing *h, int copy, const struct stat *st, struct sv
 
 	if (open_place(&r, h->to, h->name, err))
 		return -1;
-	ret = open_temp(&r, err) || fill(h, &r, copy, st, err) || put_in_place(&r, err) ? -1 : 0;
+	if (h->missing && r.present)
+		ret = fail_meanwhile(err);
+	else
+		ret = open_temp(&r, err) || fill(h, &r, copy, st, err) || put_in_place(&r, err) ?
+			      -1 :
+			      0;
 	close_place(&r);
 	return ret;
 }

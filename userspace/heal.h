@@ -3,6 +3,7 @@
 #ifndef SVMDK_HEAL_H
 #define SVMDK_HEAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -21,6 +22,7 @@
  * @mtime: what the file gets, or NULL for the copy's
  * @like: status of a file whose owner and mode it gets when it is missing, or
  *	NULL for the copy's
+ * @missing: there was nothing of that name, and what has come since is not replaced
  * @progress: begun, for bytes
  * @done: bytes of these done; goes on
  */
@@ -32,6 +34,7 @@ struct healing {
 	uint64_t need;
 	const struct timespec *mtime;
 	const struct stat *like;
+	bool missing;
 	struct progress *progress;
 	uint64_t done;
 };

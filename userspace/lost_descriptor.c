@@ -350,6 +350,7 @@ static int heal(struct lost_descriptor *d, struct svmdk_error *err)
 		.name = d->name,
 		.hash = d->wanted,
 		.mtime = d->known && d->entry.facts.inode ? &d->entry.facts.mtime : NULL,
+		.missing = d->fd < 0,
 		.progress = &progress,
 	};
 	int ret;

@@ -156,6 +156,7 @@ static int heal_member(struct repair *r, size_t i, struct svmdk_error *err)
 		.need = r->m.members.list[i].need,
 		.mtime = e->name && e->facts.inode && !e->changed ? &e->facts.mtime : NULL,
 		.like = &r->c.st,
+		.missing = r->m.members.list[i].code == ENOENT,
 		.progress = &r->progress,
 		.done = r->done,
 	};

@@ -196,8 +196,7 @@ int replace_file_locked(int dirfd, const char *name, const void *bytes, size_t l
 	return -1;
 }
 
-/* Gives the file its name unless that is taken; -1 with errno. */
-static int rename_new(int dirfd, const char *temp, const char *name)
+int replace_rename_new(int dirfd, const char *temp, const char *name)
 {
 	if (renameat2(dirfd, temp, dirfd, name, RENAME_NOREPLACE) == 0)
 		return 0;
@@ -218,7 +217,7 @@ static int create_from(int dirfd, int fd, const char *temp, const char *name, co
 		unlinkat(dirfd, temp, 0);
 		return -1;
 	}
-	if (rename_new(dirfd, temp, name)) {
+	if (replace_rename_new(dirfd, temp, name)) {
 		fail(err, name, "cannot create it");
 		unlinkat(dirfd, temp, 0);
 		return -1;

@@ -117,6 +117,16 @@ int replace_remove_stale(int dirfd, const char *temp);
 bool replace_has_name(int dirfd, const char *name, int fd);
 
 /**
+ * replace_rename_new() - give a file another name, unless that is taken
+ * @dirfd: the folder
+ * @temp: its name
+ * @name: the new one, in the same folder
+ *
+ * Returns 0, or -1 with errno, EEXIST when something has the name.
+ */
+int replace_rename_new(int dirfd, const char *temp, const char *name);
+
+/**
  * replace_sync_folder() - put the names in a folder on stable storage
  * @dirfd: the folder; O_PATH will do
  *

@@ -22,6 +22,21 @@ int futimens(int fd, const struct timespec times[2])
 	return syscall(SYS_utimensat, fd, NULL, times, 0);
 }
 
+/* And when nothing has the name that it is to have. */
+static void (*last_moment)(void);
+static bool without_noreplace;
+
+int renameat2(int from, const char *old, int to, const char *new, unsigned int flags)
+{
+	if (last_moment)
+		last_moment();
+	if (without_noreplace) {
+		errno = EINVAL;
+		return -1;
+	}
+	return syscall(SYS_renameat2, from, old, to, new, flags);
+}
+
 /**
  * struct place - a file, and the folder of its copy
  * @scratch: the folder that both are in
@@ -62,6 +77,8 @@ static int set_up(void **state)
 		.progress = &p.progress,
 	};
 	meanwhile = NULL;
+	last_moment = NULL;
+	without_noreplace = false;
 	*state = &p;
 	return 0;
 }
@@ -218,6 +235,34 @@ static void replaces_nothing_that_came_meanwhile(void **state)
 	assert_no_temp();
 }
 
+static void put_one_where_there_was_none(void)
+{
+	scratch_file("to/file", "what it is now", 0);
+}
+
+static void replaces_nothing_that_came_at_the_last_moment(void **state)
+{
+	struct place *p = *state;
+	struct svmdk_error err;
+
+	last_moment = put_one_where_there_was_none;
+	fails(p, ESTALE, "put a file in its place");
+	assert_text("to/file", "what it is now");
+	assert_no_temp();
+	p->h.missing = true;
+	fails(p, ESTALE, "put a file in its place");
+	assert_int_equal(unlink("to/file"), 0);
+	without_noreplace = true;
+	fails(p, ESTALE, "put a file in its place");
+	assert_text("to/file", "what it is now");
+	assert_no_temp();
+	assert_int_equal(unlink("to/file"), 0);
+	last_moment = NULL;
+	assert_int_equal(heal_file(&p->h, &err), 0);
+	assert_text("to/file", GOOD);
+	assert_no_temp();
+}
+
 static void says_what_has_the_name_of_its_new_file(void **state)
 {
 	struct place *p = *state;
@@ -300,6 +345,8 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(replaces_nothing_that_came_meanwhile, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(replaces_nothing_that_came_at_the_last_moment,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(says_what_has_the_name_of_its_new_file, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(keeps_the_mode_and_no_set_id_bits, set_up,

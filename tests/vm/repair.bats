@@ -369,8 +369,8 @@ is_not_put_back() {
 }
 
 # What it does to a file, in its order; strace counts each kind of call by itself.
-moments=("fallocate 1" "pwrite64 2" "fsync 1" "renameat 1" "utimensat 3" "fsync 4" "renameat 3"
-	"renameat 4")
+moments=("fallocate 1" "pwrite64 2" "fsync 1" "renameat 1" "utimensat 3" "fsync 4" "renameat2 1"
+	"renameat 2" "renameat 3")
 
 @test "killed at any moment it leaves each file as it was or whole, and goes on the next time" {
 	local moment killed=0
