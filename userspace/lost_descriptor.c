@@ -33,6 +33,7 @@
  * @usable: it is there, and a descriptor, whatever of it may be damaged
  * @present: what it says then
  * @m: the manifest
+ * @manifest_st: status of it
  * @wanted: the hash that this has
  * @reshaped: it is whole, and of extents that the manifest has not
  * @lock: holds the lock on the sidecar, or -1
@@ -56,6 +57,7 @@ struct lost_descriptor {
 	bool usable;
 	struct descriptor present;
 	struct manifest m;
+	struct stat manifest_st;
 	unsigned char wanted[HASH_SIZE];
 	bool reshaped;
 	int lock;
@@ -157,6 +159,8 @@ static int read_manifest(struct lost_descriptor *d, struct svmdk_error *err)
 	if (asprintf(&name, "%s" MANIFEST_SUFFIX, d->name) < 0)
 		return fail(d, ENOMEM, "cannot read the manifest", err);
 	ret = manifest_read(&d->m, d->to.dir.fd, name, err);
+	if (!ret && fstatat(d->to.dir.fd, name, &d->manifest_st, AT_SYMLINK_NOFOLLOW))
+		ret = fail(d, errno, "cannot look at the manifest", err);
 	free(name);
 	if (ret && err->code == ENOENT) {
 		error_set(err, ENOENT,
@@ -350,6 +354,8 @@ static int heal(struct lost_descriptor *d, struct svmdk_error *err)
 		.name = d->name,
 		.hash = d->wanted,
 		.mtime = d->known && d->entry.facts.inode ? &d->entry.facts.mtime : NULL,
+		/* That got them from the one that is lost; the copy may be anybody's. */
+		.like = &d->manifest_st,
 		.missing = d->fd < 0,
 		.progress = &progress,
 	};

@@ -321,6 +321,21 @@ is_not_put_back() {
 	cmp c.vmdk other
 }
 
+@test "a descriptor that comes back has the owner and the mode that it had" {
+	chmod 640 c.vmdk
+	chown 1:1 c.vmdk
+	rm c.vmdk.sha256
+	svmdk manifest c.vmdk
+	cp -a c.vmdk copy/
+	cp -a c.vmdk good/
+	chmod 600 copy/c.vmdk
+	chown 2:2 copy/c.vmdk
+	rm c.vmdk
+	svmdk repair c.vmdk --from copy
+	as_before c.vmdk
+	equal 1:1 "$(stat -c %u:%g c.vmdk)"
+}
+
 # A bad block is damage, of a descriptor as of an extent; whatever is that long is none.
 @test "a descriptor that cannot be read, or is far too long, comes back too" {
 	strace -qq -o /dev/null -P "$PWD/c.vmdk" -e trace=read -e inject=read:error=EIO:when=1 \
