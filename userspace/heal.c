@@ -124,21 +124,32 @@ static int open_copy(const struct healing *h, int *fd, struct stat *st, struct s
 						h->from->dir.path);
 }
 
-/*
- * Owner and mode of what it replaces; without that, of what it is to be like. No set-id bits:
- * whoever may write to the copy would say what runs by them.
- */
-static int give_owner(const struct healing *h, const struct replacement *r, const struct stat *copy)
+/* What it replaces; without that, what it is to be like. */
+static const struct stat *find_like(const struct healing *h, const struct replacement *r,
+				    const struct stat *copy)
 {
-	struct stat old;
+	if (r->present && S_ISREG(r->old.st_mode))
+		return &r->old;
+	return h->like ? h->like : copy;
+}
 
-	if (fstatat(r->dirfd, r->base, &old, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(old.st_mode))
-		return fchown(r->fd, old.st_uid, old.st_gid) || fchmod(r->fd, old.st_mode & 0777);
-	if (h->like)
-		copy = h->like;
-	if (fchown(r->fd, copy->st_uid, copy->st_gid) && errno != EPERM)
-		return -1;
-	return fchmod(r->fd, copy->st_mode & 0666);
+/* Before all of it is copied: whoever may write to the folder need not be the owner. */
+static int give_owner(const struct replacement *r, const struct stat *like, struct svmdk_error *err)
+{
+	if (fchown(r->fd, like->st_uid, like->st_gid) == 0 || (errno == EPERM && like != &r->old))
+		return 0;
+	if (errno != EPERM)
+		return error_errno(err, errno, "cannot write a new file beside it");
+	return error_set(err, EPERM,
+			 "it belongs to user %ju and group %ju, to whom a new file in its place "
+			 "cannot be given; repair it as that user or as root",
+			 (uintmax_t)like->st_uid, (uintmax_t)like->st_gid);
+}
+
+/* No set-id bits: whoever may write to the copy would say what runs by them. */
+static int give_mode(const struct replacement *r, const struct stat *like)
+{
+	return fchmod(r->fd, like->st_mode & (like == &r->old ? 0777 : 0666));
 }
 
 static int fill(struct healing *h, struct replacement *r, int copy, const struct stat *st,
@@ -148,9 +159,12 @@ static int fill(struct healing *h, struct replacement *r, int copy, const struct
 		{ .tv_nsec = UTIME_OMIT },
 		h->mtime ? *h->mtime : st->st_mtim,
 	};
+	const struct stat *like = find_like(h, r, st);
 	unsigned char hash[HASH_SIZE];
 	char name[PATH_MAX + 16];
 
+	if (give_owner(r, like, err))
+		return -1;
 	/* All of it at once: no holes, and a full disk is found before the work. */
 	if (st->st_size && fallocate(r->fd, 0, 0, st->st_size) && errno != EOPNOTSUPP)
 		return error_errno(err, errno, "cannot write a new file beside it");
@@ -162,7 +176,7 @@ static int fill(struct healing *h, struct replacement *r, int copy, const struct
 				 "its copy in %s is not what the manifest says: older, newer, or "
 				 "damaged itself",
 				 h->from->dir.path);
-	if (give_owner(h, r, st) || futimens(r->fd, times) || fsync(r->fd))
+	if (give_mode(r, like) || futimens(r->fd, times) || fsync(r->fd))
 		return error_errno(err, errno, "cannot write a new file beside it");
 	return 0;
 }

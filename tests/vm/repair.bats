@@ -336,6 +336,24 @@ is_not_put_back() {
 	equal 1:1 "$(stat -c %u:%g c.vmdk)"
 }
 
+@test "whoever may not give a file its owner is told so before all of it is copied" {
+	local trace=$BATS_TEST_TMPDIR/trace
+	flip_bit c-f001.vmdk 99
+	cp c-f001.vmdk damaged
+	chown -R 65534:65534 .
+	chmod 777 .
+	chown 1:1 c-f001.vmdk
+	refused 'c-f001.vmdk is not repaired: it belongs to user 1 and group 1, .*as that user or as root' \
+		strace -qq -f -o "$trace" -e trace=pwrite64 \
+		setpriv --reuid=65534 --regid=65534 --clear-groups svmdk repair c.vmdk --from copy
+	equal "" "$(cat "$trace")"
+	cmp c-f001.vmdk damaged
+	no_leftovers
+	svmdk repair c.vmdk --from copy
+	cmp c-f001.vmdk good/c-f001.vmdk
+	equal 1:1 "$(stat -c %u:%g c-f001.vmdk)"
+}
+
 # A bad block is damage, of a descriptor as of an extent; whatever is that long is none.
 @test "a descriptor that cannot be read, or is far too long, comes back too" {
 	strace -qq -o /dev/null -P "$PWD/c.vmdk" -e trace=read -e inject=read:error=EIO:when=1 \
