@@ -150,32 +150,36 @@ static int check_attached(const struct lost_descriptor *d, struct svmdk_error *e
 	return error_at(err, d->path, 0);
 }
 
-static int read_manifest(struct lost_descriptor *d, struct svmdk_error *err)
+static int read_lines(struct lost_descriptor *d, const char *name, struct svmdk_error *err)
 {
 	const struct manifest_line *line;
+
+	if (manifest_read(&d->m, d->to.dir.fd, name, err)) {
+		if (err->code != ENOENT)
+			return -1;
+		error_set(err, ENOENT,
+			  "it has no manifest, so nothing says what it was; restore all of it");
+		return error_at(err, d->path, 0);
+	}
+	if (fstatat(d->to.dir.fd, name, &d->manifest_st, AT_SYMLINK_NOFOLLOW))
+		return fail(d, errno, "cannot look at the manifest", err);
+	line = manifest_find_self(&d->m, name, d->name, err);
+	if (!line)
+		return -1;
+	memcpy(d->wanted, line->hash, HASH_SIZE);
+	return 0;
+}
+
+static int read_manifest(struct lost_descriptor *d, struct svmdk_error *err)
+{
 	char *name;
 	int ret;
 
 	if (asprintf(&name, "%s" MANIFEST_SUFFIX, d->name) < 0)
 		return fail(d, ENOMEM, "cannot read the manifest", err);
-	ret = manifest_read(&d->m, d->to.dir.fd, name, err);
-	if (!ret && fstatat(d->to.dir.fd, name, &d->manifest_st, AT_SYMLINK_NOFOLLOW))
-		ret = fail(d, errno, "cannot look at the manifest", err);
+	ret = read_lines(d, name, err);
 	free(name);
-	if (ret && err->code == ENOENT) {
-		error_set(err, ENOENT,
-			  "it has no manifest, so nothing says what it was; restore all of it");
-		return error_at(err, d->path, 0);
-	}
-	if (ret)
-		return -1;
-	line = manifest_find(&d->m, d->name);
-	if (line) {
-		memcpy(d->wanted, line->hash, HASH_SIZE);
-		return 0;
-	}
-	error_set(err, ENOENT, "its manifest says nothing of the descriptor");
-	return error_at(err, d->path, 0);
+	return ret;
 }
 
 /* One that is broken may say that it was changed. */

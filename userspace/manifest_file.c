@@ -185,20 +185,30 @@ static void match_lines(const struct manifest *m, const struct descriptor *d, co
 	}
 }
 
+const struct manifest_line *manifest_find_self(const struct manifest *m, const char *name,
+					       const char *self, struct svmdk_error *err)
+{
+	const struct manifest_line *line = manifest_find(m, self);
+
+	if (line)
+		return line;
+	error_set(err, ENODATA,
+		  "it has no line for %s, so it was cut short or is of another container (where "
+		  "the descriptor was renamed, change its name in there); put it back from a copy, "
+		  "or make a new one with svmdk manifest",
+		  self);
+	error_at(err, name, 0);
+	return NULL;
+}
+
 int manifest_check_shape(const struct manifest *m, int dirfd, const char *name,
 			 const struct descriptor *d, const char *self, struct svmdk_error *err)
 {
 	bool *matched;
 	size_t i;
 
-	if (!manifest_find(m, self)) {
-		error_set(err, ENODATA,
-			  "it has no line for %s, so it was cut short or is of another container "
-			  "(where the descriptor was renamed, change its name in there); put it "
-			  "back from a copy, or make a new one with svmdk manifest",
-			  self);
-		return error_at(err, name, 0);
-	}
+	if (!manifest_find_self(m, name, self, err))
+		return -1;
 	matched = calloc(m->nr + 1, sizeof(*matched));
 	if (!matched) {
 		error_errno(err, ENOMEM, "cannot read it");

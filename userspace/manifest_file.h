@@ -65,6 +65,18 @@ int manifest_read(struct manifest *m, int dirfd, const char *name, struct svmdk_
 const struct manifest_line *manifest_find(const struct manifest *m, const char *name);
 
 /**
+ * manifest_find_self() - find the descriptor's hash
+ * @m: a manifest that was read
+ * @name: of the manifest, for messages
+ * @self: the name of the descriptor's file
+ * @err: filled when there is none, with @err->file
+ *
+ * Returns its line, or NULL: it was cut short, or is of another container.
+ */
+const struct manifest_line *manifest_find_self(const struct manifest *m, const char *name,
+					       const char *self, struct svmdk_error *err);
+
+/**
  * manifest_lacks_extent() - find out whether a container has more than a manifest
  * @m: a manifest that was read
  * @dirfd: the folder that names of extents begin in

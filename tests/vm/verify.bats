@@ -143,7 +143,8 @@ states() {
 		head -n "$lines" copy/c.vmdk.sha256 >c.vmdk.sha256
 		fails_with 1 "c.vmdk.sha256: it has no line for c.vmdk, so it was cut short .*; put it back from a copy, or make a new one with svmdk manifest" \
 			svmdk verify c.vmdk
-		refused "says nothing of the descriptor" svmdk repair --from copy c.vmdk
+		fails_with 1 "c.vmdk.sha256: it has no line for c.vmdk, .*; put it back from a copy" \
+			svmdk repair --from copy c.vmdk
 		refused "c-f003.vmdk is damaged: other bytes than when it was hashed" svmdk manifest c.vmdk
 		equal "intact intact damaged intact intact" "$(states c.vmdk)"
 	done
