@@ -244,6 +244,18 @@ static int open_temp(struct replacement *r, struct svmdk_error *err)
 	}
 }
 
+/* Before all of it is copied. */
+static int check_place(const struct healing *h, const struct replacement *r,
+		       struct svmdk_error *err)
+{
+	if (h->missing && r->present)
+		return fail_meanwhile(err);
+	if (r->present && S_ISDIR(r->old.st_mode))
+		return error_set(err, EISDIR,
+				 "a folder has its name; move that away, and repair again");
+	return 0;
+}
+
 static int replace(struct healing *h, int copy, const struct stat *st, struct svmdk_error *err)
 {
 	struct replacement r;
@@ -251,12 +263,10 @@ static int replace(struct healing *h, int copy, const struct stat *st, struct sv
 
 	if (open_place(&r, h->to, h->name, err))
 		return -1;
-	if (h->missing && r.present)
-		ret = fail_meanwhile(err);
-	else
-		ret = open_temp(&r, err) || fill(h, &r, copy, st, err) || put_in_place(&r, err) ?
-			      -1 :
-			      0;
+	ret = check_place(h, &r, err) || open_temp(&r, err) || fill(h, &r, copy, st, err) ||
+			      put_in_place(&r, err) ?
+		      -1 :
+		      0;
 	close_place(&r);
 	return ret;
 }

@@ -263,6 +263,16 @@ static void replaces_nothing_that_came_at_the_last_moment(void **state)
 	assert_no_temp();
 }
 
+static void says_at_once_that_a_folder_has_the_name(void **state)
+{
+	struct place *p = *state;
+
+	assert_int_equal(mkdir("to/file", 0755), 0);
+	fails(p, EISDIR, "a folder has its name; move that away");
+	assert_int_equal(p->h.done, 0);
+	assert_no_temp();
+}
+
 static void says_what_has_the_name_of_its_new_file(void **state)
 {
 	struct place *p = *state;
@@ -347,6 +357,8 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(replaces_nothing_that_came_at_the_last_moment,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(says_at_once_that_a_folder_has_the_name, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(says_what_has_the_name_of_its_new_file, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(keeps_the_mode_and_no_set_id_bits, set_up,
