@@ -123,6 +123,11 @@ static int hold_old(struct repair *r, size_t i, struct extent_file *old, struct 
 	/* Its owner may have made it read-only, and put another in its place all the same. */
 	if (ret && err->code == EACCES)
 		ret = safe_open(policy, member->name, O_RDONLY, &old->fd, &old->st, err);
+	/* What helps to attach it would not help here. */
+	if (ret && err->code == EROFS)
+		error_set(err, EROFS,
+			  "it is on a read-only file system; mount that for writing, and repair "
+			  "again");
 	if (ret) {
 		old->fd = -1;
 		return is_of_no_use(err->code) ? 0 : -1;

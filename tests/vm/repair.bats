@@ -563,6 +563,16 @@ attached_elsewhere() {
 	par2 verify -q -q c.par2
 }
 
+@test "on a file system that is read-only it says how to go on" {
+	flip_bit c-f001.vmdk 99
+	mount -o remount,ro "$BACKING"
+	refused 'c-f001.vmdk is not repaired: it is on a read-only file system; mount that for writing' \
+		svmdk repair c.vmdk --from copy
+	mount -o remount,rw "$BACKING"
+	svmdk repair c.vmdk --from copy
+	as_before c-f001.vmdk
+}
+
 @test "a disk that is full is one clear line, and nothing is lost" {
 	cd /
 	clean_up
