@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,21 @@ static int fail(const struct lost_descriptor *d, int code, const char *what,
 	return error_at(err, d->path, 0);
 }
 
+/* What is missing is what it leads to, in the folder of that. */
+static int check_link(const struct lost_descriptor *d, struct svmdk_error *err)
+{
+	char target[PATH_MAX];
+	const ssize_t length = readlink(d->path, target, sizeof(target) - 1);
+
+	if (length < 0)
+		return 0;
+	target[length] = '\0';
+	error_set(err, ENOENT,
+		  "it is a symbolic link to %s, which does not exist; repair that by its own name",
+		  target);
+	return error_at(err, d->path, 0);
+}
+
 /* A link is followed as long as it leads somewhere. */
 static int find_path(struct lost_descriptor *d, struct svmdk_error *err)
 {
@@ -83,6 +99,8 @@ static int find_path(struct lost_descriptor *d, struct svmdk_error *err)
 
 	d->real_path = realpath(d->path, NULL);
 	if (!d->real_path && errno == ENOENT && *last) {
+		if (check_link(d, err))
+			return -1;
 		copy = strdup(d->path);
 		dir = copy ? realpath(dirname(copy), NULL) : NULL;
 		if (dir && asprintf(&d->real_path, "%s/%s", strcmp(dir, "/") ? dir : "", last) < 0)

@@ -354,6 +354,18 @@ is_not_put_back() {
 	equal 1:1 "$(stat -c %u:%g c-f001.vmdk)"
 }
 
+@test "of a link that leads nowhere it says what is missing" {
+	mkdir links
+	ln -s ../c.vmdk links/link.vmdk
+	svmdk repair links/link.vmdk --from copy
+	rm c.vmdk
+	fails_with 1 'links/link.vmdk: it is a symbolic link to ../c.vmdk, which does not exist; repair that by its own name' \
+		svmdk repair links/link.vmdk --from copy
+	[ -L links/link.vmdk ]
+	svmdk repair c.vmdk --from copy
+	as_before c.vmdk
+}
+
 # A bad block is damage, of a descriptor as of an extent; whatever is that long is none.
 @test "a descriptor that cannot be read, or is far too long, comes back too" {
 	strace -qq -o /dev/null -P "$PWD/c.vmdk" -e trace=read -e inject=read:error=EIO:when=1 \
