@@ -149,16 +149,53 @@ static bool is_listed(const char *text, const char *base)
 	return false;
 }
 
-const struct claim *claims_find(const struct claims *c, const char *base)
+static bool has_base(const char *name, const char *base)
+{
+	const char *slash = strrchr(name, '/');
+
+	return strcmp(slash ? slash + 1 : name, base) == 0;
+}
+
+/* Of a descriptor in which the name stands; where it is not understood what for, it does. */
+static bool reaches_behind(const char *text, const char *base, uint64_t sectors)
+{
+	bool found = false, behind = false;
+	struct svmdk_error ignored;
+	struct descriptor d;
+	size_t i;
+
+	if (descriptor_parse(&d, text, strlen(text), &ignored))
+		return true;
+	for (i = 0; i < d.nr_extents; i++) {
+		if (!extent_has_file(&d.extents[i]) || !has_base(d.extents[i].name, base))
+			continue;
+		found = true;
+		behind |= d.extents[i].offset + d.extents[i].sectors > sectors;
+	}
+	descriptor_free(&d);
+	return !found || behind;
+}
+
+static bool names(const struct claims *c, const char *text, const char *base, uint64_t sectors)
+{
+	if (c->kind == CLAIMS_OF_LISTS)
+		return is_listed(text, base);
+	return is_quoted(text, base) && (!sectors || reaches_behind(text, base, sectors));
+}
+
+static const struct claim *find(const struct claims *c, const char *base, uint64_t sectors)
 {
 	size_t i;
 
 	for (i = 0; i < c->nr; i++)
-		if (!c->list[i].text ||
-		    (c->kind == CLAIMS_OF_LISTS ? is_listed(c->list[i].text, base) :
-						  is_quoted(c->list[i].text, base)))
+		if (!c->list[i].text || names(c, c->list[i].text, base, sectors))
 			return &c->list[i];
 	return NULL;
+}
+
+const struct claim *claims_find(const struct claims *c, const char *base)
+{
+	return find(c, base, 0);
 }
 
 int claims_refuse(const char *base, const struct claim *by, struct svmdk_error *err)
@@ -210,18 +247,24 @@ static int read_there(struct claimants *c, int folder, const struct stat *st,
 int claimants_find(struct claimants *c, int folder, const char *base, const struct claim **by,
 		   struct svmdk_error *err)
 {
+	return claimants_find_behind(c, folder, base, 0, by, err);
+}
+
+int claimants_find_behind(struct claimants *c, int folder, const char *base, uint64_t sectors,
+			  const struct claim **by, struct svmdk_error *err)
+{
 	struct stat st, own;
 
 	if (fstat(folder, &st) || fstat(c->own, &own))
 		return error_errno(err, errno, "cannot look at its folder");
 	if (read_here(c, err))
 		return -1;
-	*by = claims_find(&c->here, base);
+	*by = find(&c->here, base, sectors);
 	if (*by || (st.st_dev == own.st_dev && st.st_ino == own.st_ino))
 		return 0;
 	if (read_there(c, folder, &st, err))
 		return -1;
-	*by = claims_find(&c->there, base);
+	*by = find(&c->there, base, sectors);
 	return 0;
 }
 

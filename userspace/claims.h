@@ -5,15 +5,16 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/stat.h>
 #include "message.h"
 
 /*
  * Who else in a folder has a name for its own. A list of leftovers (leftovers.h) names
  * files that may never have been made: another container may get one of that name
- * meanwhile. So what another descriptor names is not removed because a list says so, unless
- * nobody has changed it since; and no command of svmdk makes a file that another container's
- * list names.
+ * meanwhile. So what another descriptor names is neither removed nor cut off because a list
+ * says so, unless nobody has changed it since; and no command of svmdk makes a file that
+ * another container's list names, or makes it longer.
  */
 
 /**
@@ -128,6 +129,21 @@ struct claimants {
  */
 int claimants_find(struct claimants *c, int folder, const char *base, const struct claim **by,
 		   struct svmdk_error *err);
+
+/**
+ * claimants_find_behind() - who claims what comes behind the first sectors of a file
+ * @c: whom to ask
+ * @folder: as for claimants_find()
+ * @base: as for claimants_find()
+ * @sectors: how many are nobody's concern; 0 is claimants_find()
+ * @by: set to who claims more than these; NULL when nobody does
+ * @err: filled on failure, without @err->file
+ *
+ * A descriptor that names no more of it is harmless, an older one of the same container for
+ * one; one that cannot be understood may name all of it, as does a list. Returns 0 or -1.
+ */
+int claimants_find_behind(struct claimants *c, int folder, const char *base, uint64_t sectors,
+			  const struct claim **by, struct svmdk_error *err);
 
 /**
  * claimants_forget() - free what was read; it is read again when it is asked for

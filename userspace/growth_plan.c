@@ -58,18 +58,30 @@ static bool can_lengthen(const struct container *c, const struct extent *e,
 	       !named_elsewhere(&c->descriptor, e);
 }
 
+static const char *base_of(const char *name)
+{
+	const char *slash = strrchr(name, '/');
+
+	return slash ? slash + 1 : name;
+}
+
+/* Another container's command may make it longer, or remove it. */
+static int is_listed(struct growth_plan *p, const char *base, bool *listed, struct svmdk_error *err)
+{
+	const struct claim *by = NULL;
+	int ret = claimants_find(&p->claimants, p->files.dirfd, base, &by, err);
+
+	*listed = by != NULL;
+	return ret;
+}
+
 /* There, or made any moment by another command, or removed by it. */
 static int is_taken(struct growth_plan *p, const char *base, bool *taken, struct svmdk_error *err)
 {
-	const struct claim *by = NULL;
 	struct stat st;
-	int ret = 0;
 
 	*taken = fstatat(p->files.dirfd, base, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
-	if (!*taken)
-		ret = claimants_find(&p->claimants, p->files.dirfd, base, &by, err);
-	*taken |= by != NULL;
-	return ret;
+	return *taken ? 0 : is_listed(p, base, taken, err);
 }
 
 static int next_name(struct growth_plan *p, struct extent_naming *n, char **base,
@@ -127,13 +139,12 @@ static int add_extent(struct growth_plan *p, struct extent_naming *n, enum exten
 static int lengthen(struct growth_plan *p, uint64_t sectors, struct svmdk_error *err)
 {
 	struct extent *e = &p->extents[p->nr_extents - 1];
-	const char *slash = strrchr(e->name, '/');
 	const uint64_t begin = (e->offset + e->sectors) << SECTOR_SHIFT;
 
 	p->first = p->nr_extents - 1;
 	e->sectors = sectors;
-	return add_file(p, strdup(slash ? slash + 1 : e->name), begin,
-			(e->offset + sectors) << SECTOR_SHIFT, err);
+	return add_file(p, strdup(base_of(e->name)), begin, (e->offset + sectors) << SECTOR_SHIFT,
+			err);
 }
 
 static int plan_extents(struct growth_plan *p, const struct container *c, struct extent_naming *n,
@@ -171,6 +182,18 @@ static char *path_of(const struct container *c, const char *name)
 	char *path;
 
 	return asprintf(&path, "%.*s%s", length, c->path, name) < 0 ? NULL : path;
+}
+
+/* A file that another command makes longer is cut off again where that is interrupted. */
+static int ask_lists(struct growth_plan *p, const struct extent *last, bool *can_grow,
+		     struct svmdk_error *err)
+{
+	bool listed;
+
+	if (is_listed(p, base_of(last->name), &listed, err))
+		return -1;
+	*can_grow = !listed;
+	return 0;
 }
 
 /* Whoever else writes to it must not find it longer all of a sudden. */
@@ -246,6 +269,8 @@ int growth_plan_make(struct growth_plan *p, const struct container *c, uint64_t 
 	result = examine_last(p, c, &naming, &can_grow, err);
 	can_grow = can_grow && !attached;
 	if (!result && can_grow)
+		result = ask_lists(p, &d->extents[d->nr_extents - 1], &can_grow, err);
+	if (!result && can_grow)
 		result = check_unused(c, d->nr_extents - 1, err);
 	if (!extent_sectors)
 		extent_sectors = can_grow && is_monolithic(d) ? sectors : growth_extent_sectors(d);
@@ -260,15 +285,16 @@ int growth_plan_make(struct growth_plan *p, const struct container *c, uint64_t 
 int growth_plan_names_free(struct growth_plan *p, const struct container *c, bool *free_names,
 			   struct svmdk_error *err)
 {
+	const struct new_extent *file;
 	bool taken;
 	size_t i;
 
 	claimants_forget(&p->claimants);
 	*free_names = true;
 	for (i = 0; i < p->files.nr && *free_names; i++) {
-		if (p->files.list[i].begin)
-			continue;
-		if (is_taken(p, p->files.list[i].name, &taken, err))
+		file = &p->files.list[i];
+		if (file->begin ? is_listed(p, file->name, &taken, err) :
+				  is_taken(p, file->name, &taken, err))
 			return error_at(err, c->path, 0);
 		*free_names = !taken;
 	}

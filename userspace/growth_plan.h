@@ -23,7 +23,7 @@
  *	stays as it is
  * @create_type: what createType has to become, or NULL
  * @files: the files to be made or made longer
- * @claimants: other containers' commands that may make files
+ * @claimants: other containers' commands that may make files, or make them longer
  * @like: a file that the new ones get mode and owner from
  * @path: of a file in their folder, for messages
  */
@@ -58,13 +58,15 @@ uint64_t growth_extent_sectors(const struct descriptor *d);
  * @err: filled on failure
  *
  * The new files have names that nobody has, in the folder of the last extent; @p->files.write
- * is left to the caller. Returns 0 or -1.
+ * is left to the caller. A last extent that another container's list of leftovers names stays
+ * as it is. Returns 0 or -1.
  */
 int growth_plan_make(struct growth_plan *p, const struct container *c, uint64_t sectors,
 		     uint64_t extent_sectors, bool attached, struct svmdk_error *err);
 
 /**
- * growth_plan_names_free() - whether nobody has taken the names of the new files since
+ * growth_plan_names_free() - whether nobody has taken the files to be made since, nor the one
+ *	to be made longer
  * @p: the plan
  * @c: the container
  * @free_names: set to it

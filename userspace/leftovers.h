@@ -44,7 +44,8 @@
  *
  * Of what was to be made it may be that nothing was, and that another program has
  * made a file of that name since. So the list says which files those are, and one that
- * another descriptor names is left alone; see claims.h. So is one that was to be removed
+ * another descriptor names is left alone, or is not cut off where that one names what comes
+ * behind; see claims.h. So is one that was to be removed
  * where somebody has changed it since the list was written: another container may have been
  * copied over it.
  *

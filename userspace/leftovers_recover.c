@@ -53,6 +53,22 @@ struct recovery {
 	struct leftovers_found found;
 };
 
+/**
+ * struct listed - one file of it, that is there
+ * @name: as the list has it
+ * @made: it was to be made, or made longer
+ * @folder: that it is in
+ * @base: its name there
+ * @st: status of it
+ */
+struct listed {
+	const char *name;
+	bool made;
+	int folder;
+	char *base;
+	struct stat st;
+};
+
 static int fail(struct svmdk_error *err, int code, const char *name, const char *what)
 {
 	error_errno(err, code, "%s", what);
@@ -307,16 +323,26 @@ static int trim_file(int fd, uint64_t size, const struct named_range *ranges, si
 	return fsync(fd);
 }
 
-static bool named_whole(const struct stat *st, const struct named_range *ranges, size_t nr)
+/* How many sectors from the first on are named without a gap, and by how many *@nr of ranges. */
+static uint64_t named_at_once(const struct named_range *ranges, size_t *nr)
 {
 	uint64_t at = 0;
 	size_t i;
 
-	for (i = 0; i < nr && ranges[i].begin <= at; i++) {
+	for (i = 0; i < *nr && ranges[i].begin <= at; i++) {
 		if (ranges[i].end > at)
 			at = ranges[i].end;
 	}
-	return i == nr && (uint64_t)st->st_size <= at << SECTOR_SHIFT;
+	*nr = i;
+	return at;
+}
+
+static bool named_whole(const struct stat *st, const struct named_range *ranges, size_t nr)
+{
+	size_t first = nr;
+	uint64_t sectors = named_at_once(ranges, &first);
+
+	return first == nr && (uint64_t)st->st_size <= sectors << SECTOR_SHIFT;
 }
 
 static bool is_same_file(const struct stat *a, const struct stat *b)
@@ -324,21 +350,50 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-static int trim(struct recovery *r, const char *name, const struct stat *seen,
-		const struct named_range *ranges, size_t nr, struct svmdk_error *err)
+/*
+ * What was made longer has no other user for that, unless another descriptor names it by
+ * now: the one that the command put in force, say, and which was renamed since. Of what was
+ * used up the disk's part is elsewhere, whoever names it still.
+ */
+static int may_trim(struct recovery *r, const struct listed *file, const struct named_range *ranges,
+		    size_t nr, bool *may, struct svmdk_error *err)
+{
+	const struct claim *by = NULL;
+
+	if (file->made && claimants_find_behind(&r->claimants, file->folder, file->base,
+						named_at_once(ranges, &nr), &by, err))
+		return -1;
+	*may = !by;
+	if (by)
+		message_warn(r->c->path, 0,
+			     "%s, which an interrupted command was to make longer, %s %s%s, so it "
+			     "stays as long as it is",
+			     file->name, by->text ? "is named by" : "may be named by", by->by,
+			     by->text ? " too" : ", which cannot be read");
+	return 0;
+}
+
+static int trim(struct recovery *r, const struct listed *file, const struct named_range *ranges,
+		size_t nr, struct svmdk_error *err)
 {
 	struct stat st;
 	int fd, ret = 0;
+	bool may;
 
-	if (named_whole(seen, ranges, nr))
+	if (named_whole(&file->st, ranges, nr))
 		return 0;
-	if (safe_open(&r->c->policy, name, O_RDWR, &fd, &st, err))
+	if (may_trim(r, file, ranges, nr, &may, err))
 		return -1;
-	if (!is_same_file(&st, seen))
-		ret = error_set(err, ESTALE, "extent %s was replaced meanwhile", name);
+	if (!may)
+		return 0;
+	if (safe_open(&r->c->policy, file->name, O_RDWR, &fd, &st, err))
+		return -1;
+	if (!is_same_file(&st, &file->st))
+		ret = error_set(err, ESTALE, "extent %s was replaced meanwhile", file->name);
 	else if (trim_file(fd, st.st_size, ranges, nr))
 		ret = error_errno(err, errno, "extent %s: cannot give back what is left over%s",
-				  name, errno == ETXTBSY ? ", detach the container first" : "");
+				  file->name,
+				  errno == ETXTBSY ? ", detach the container first" : "");
 	else
 		r->found.trimmed++;
 	close(fd);
@@ -386,13 +441,14 @@ static bool was_changed(const struct recovery *r, const struct stat *st)
 	return time_since(&r->list.st_mtim, &st->st_ctim) >= 0;
 }
 
-static void say_stays(const struct recovery *r, const char *name, bool made, const struct claim *by)
+static void say_stays(const struct recovery *r, const struct listed *file, const struct claim *by)
 {
 	message_warn(r->c->path, 0,
-		     "%s, which an interrupted command was to %s, %s %s%s, so it stays%s", name,
-		     made ? "make" : "remove", by->text ? "is named by" : "may be named by", by->by,
+		     "%s, which an interrupted command was to %s, %s %s%s, so it stays%s",
+		     file->name, file->made ? "make" : "remove",
+		     by->text ? "is named by" : "may be named by", by->by,
 		     by->text ? " too" : ", which cannot be read",
-		     made ? "" : "; remove it when nobody needs it");
+		     file->made ? "" : "; remove it when nobody needs it");
 }
 
 /*
@@ -400,8 +456,8 @@ static void say_stays(const struct recovery *r, const char *name, bool made, con
  * *@remove is whether it goes. An old extent as it was goes though another descriptor names
  * it, an older one of this container for one; so does one in which there is nothing.
  */
-static int is_nobodys(struct recovery *r, const char *name, int folder, const char *base,
-		      const struct stat *st, bool made, bool *remove, struct svmdk_error *err)
+static int is_nobodys(struct recovery *r, const struct listed *file, bool *remove,
+		      struct svmdk_error *err)
 {
 	const struct claim *by = NULL;
 
@@ -410,48 +466,54 @@ static int is_nobodys(struct recovery *r, const char *name, int folder, const ch
 	 * By the name that the list has it by, too: some file systems give a file another
 	 * inode number when they read it again.
 	 */
-	if (descriptor_names(&r->c->descriptor, name))
+	if (descriptor_names(&r->c->descriptor, file->name))
 		return 0;
-	if ((made || (st->st_size && was_changed(r, st))) &&
-	    claimants_find(&r->claimants, folder, base, &by, err))
+	if ((file->made || (file->st.st_size && was_changed(r, &file->st))) &&
+	    claimants_find(&r->claimants, file->folder, file->base, &by, err))
 		return -1;
 	if (by)
-		say_stays(r, name, made, by);
+		say_stays(r, file, by);
 	*remove = !by;
 	return 0;
+}
+
+/* Takes over @file->folder when it removes it. */
+static int remove_file(struct recovery *r, struct listed *file, struct svmdk_error *err)
+{
+	int folder;
+
+	if (unlinkat(file->folder, file->base, 0)) {
+		if (errno == ENOENT)
+			return 0;
+		return error_errno(err, errno, "cannot remove %s, left by an interrupted command",
+				   file->name);
+	}
+	folder = file->folder;
+	file->folder = -1;
+	if (note_removal(r, folder) == 0)
+		return 0;
+	return error_errno(err, errno, "cannot write the folder of %s to disk", file->name);
 }
 
 /* Takes care of one file of the list; @made says that it was to be made. */
 static int clear_file(struct recovery *r, const char *name, bool made, struct svmdk_error *err)
 {
+	struct listed file = { .name = name, .made = made };
 	const struct named_range *ranges;
-	struct stat st;
-	char *base;
-	int folder, ret = 0;
 	bool remove = false;
+	int ret = 0;
 	size_t nr;
 
-	if (stat_name(r->c, name, &folder, &base, &st, err))
+	if (stat_name(r->c, name, &file.folder, &file.base, &file.st, err))
 		return err->code == ENOENT ? 0 : -1;
-	ranges = ranges_of(r, &st, &nr);
-	if (!may_be_made(r, &st))
-		ret = 0;
-	else if (nr)
-		ret = trim(r, name, &st, ranges, nr, err);
-	else
-		ret = is_nobodys(r, name, folder, base, &st, made, &remove, err);
-	if (remove && unlinkat(folder, base, 0) == 0) {
-		free(base);
-		if (note_removal(r, folder))
-			return error_errno(err, errno, "cannot write the folder of %s to disk",
-					   name);
-		return 0;
-	}
-	if (remove && errno != ENOENT)
-		ret = error_errno(err, errno, "cannot remove %s, left by an interrupted command",
-				  name);
-	free(base);
-	close(folder);
+	ranges = ranges_of(r, &file.st, &nr);
+	if (may_be_made(r, &file.st))
+		ret = nr ? trim(r, &file, ranges, nr, err) : is_nobodys(r, &file, &remove, err);
+	if (!ret && remove)
+		ret = remove_file(r, &file, err);
+	if (file.folder >= 0)
+		close(file.folder);
+	free(file.base);
 	return ret;
 }
 

@@ -138,6 +138,33 @@ static void lengthens_no_file_that_has_more_in_it(void **state)
 	done(&p);
 }
 
+/* It is cut off again where the command that lists it was interrupted. */
+static void lengthens_no_file_that_another_list_has(void **state)
+{
+	static const char list[] = "svmdk-files 1\nself 1 2.3\nmade c-f002.vmdk\nend\n";
+	struct svmdk_error err;
+	struct planned p;
+	bool free_names;
+
+	(void)state;
+	scratch_file("c-f001.vmdk", "", 8192);
+	scratch_file("c-f002.vmdk", "", 4096);
+	scratch_file(".c.vmdk.svmdk-files", list, 0);
+	plan(&p, SHORT_LAST, 28, 0, false);
+	assert_string_equal(p.files, "c-f002.vmdk 8+4");
+	assert_int_equal(growth_plan_names_free(&p.plan, &p.c, &free_names, &err), 0);
+	assert_true(free_names);
+	/* One that has begun meanwhile. */
+	scratch_file(".d.vmdk.svmdk-files", list, 0);
+	assert_int_equal(growth_plan_names_free(&p.plan, &p.c, &free_names, &err), 0);
+	assert_false(free_names);
+	done(&p);
+	plan(&p, SHORT_LAST, 28, 0, false);
+	assert_string_equal(p.files, "c-f003.vmdk 0+4");
+	assert_true(p.plan.keeps_short);
+	done(&p);
+}
+
 static void lengthens_the_one_file_of_a_monolith(void **state)
 {
 	struct planned p;
@@ -193,6 +220,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(adds_extents_of_the_same_size, enter, leave),
 		cmocka_unit_test_setup_teardown(fills_up_a_short_last_extent, enter, leave),
 		cmocka_unit_test_setup_teardown(lengthens_no_file_that_has_more_in_it, enter,
+						leave),
+		cmocka_unit_test_setup_teardown(lengthens_no_file_that_another_list_has, enter,
 						leave),
 		cmocka_unit_test_setup_teardown(lengthens_the_one_file_of_a_monolith, enter, leave),
 		cmocka_unit_test_setup_teardown(passes_over_names_that_are_taken, enter, leave),

@@ -274,6 +274,43 @@ static void leaves_what_another_descriptor_names(void **state)
 		assert_int_equal(exists(names[i]), i < 3);
 }
 
+/* The container was renamed when it had been grown, and an older descriptor put back. */
+static void cuts_off_nothing_that_another_descriptor_names(void **state)
+{
+	static const char *const names[] = { "a", "sub/c", "b" };
+	static const char *const said[] = {
+		"a, which an interrupted command was to make longer, is named by big.vmdk too, so",
+		"sub/c, which an interrupted command was to make longer, is named by odd.vmdk too",
+	};
+	struct world *w = *state;
+	struct svmdk_error err;
+
+	scratch_file("a", "a", 8192);
+	scratch_file("sub/c", "c", 8192);
+	scratch_file("b", "b", 10000);
+	other_descriptor("big.vmdk", "a\" 0\nRW 8 FLAT \"a\" 8\nRW 8 FLAT \"b");
+	/* Nor where it is not understood how much of it is named. */
+	scratch_file("odd.vmdk", "createType=\"sparse\"\nRW 8 SPARSE \"sub/c\"\n", 0);
+	assert_int_equal(begin_list(w, names, 3, 2, &err), 0);
+	/* What was used up is given back, whoever names it. */
+	assert_int_equal(recover_saying(&w->c, said, 2).trimmed, 1);
+	assert_int_equal(size_of("a"), 8192);
+	assert_int_equal(size_of("sub/c"), 8192);
+	assert_int_equal(size_of("b"), 8192);
+}
+
+/* As an older descriptor of the container does. */
+static void cuts_off_what_no_other_descriptor_reaches(void **state)
+{
+	static const char *const names[] = { "a" };
+
+	begin(*state, names, 1);
+	assert_int_equal(truncate("a", 8192), 0);
+	other_descriptor("c.vmdk.old", "a\" 0\nRW 8 FLAT \"b\" 8\nRW 8 FLAT \"sub/c");
+	assert_int_equal(recover_saying(&((struct world *)*state)->c, NULL, 0).trimmed, 1);
+	assert_int_equal(size_of("a"), 4096);
+}
+
 /* An older descriptor that is kept beside does not keep the old files. */
 static void removes_what_was_used_up_whoever_names_it(void **state)
 {
@@ -573,6 +610,8 @@ int main(void)
 		TEST(removes_what_is_not_named),
 		TEST(gives_back_what_is_named_in_part),
 		TEST(leaves_what_another_descriptor_names),
+		TEST(cuts_off_nothing_that_another_descriptor_names),
+		TEST(cuts_off_what_no_other_descriptor_reaches),
 		TEST(removes_what_was_used_up_whoever_names_it),
 		TEST(leaves_what_was_not_made),
 		TEST(leaves_what_another_container_has_a_list_of),

@@ -366,3 +366,50 @@ is_not_detached() {
 	svmdk detach c.vmdk
 	svmdk check c.vmdk
 }
+
+# grow_killed "CALL N" FILE SIZE: killed where it begins its Nth such call; its list is left
+grow_killed() {
+	strace -qq -f -o /dev/null -e trace="${1% *}" -e inject="${1% *}:signal=KILL:when=${1#* }" \
+		svmdk grow "$2" "$3" || true
+	[ -e ".$2.svmdk-files" ]
+}
+
+# It was complete but for the list, so that only the new name is of what was made longer.
+@test "what a killed grow made longer is not cut off where another descriptor names it" {
+	svmdk create c.vmdk 3M -e 2M
+	cp c.vmdk old
+	grow_killed "unlinkat 1" c.vmdk 8M
+	mv c.vmdk big.vmdk
+	random_bytes 4096 | dd of=c-f002.vmdk bs=4096 seek=300 conv=notrunc status=none
+	md5sum c-f*.vmdk >"$BATS_TEST_TMPDIR/sums"
+	cp old c.vmdk
+	svmdk grow c.vmdk 3M 2>said
+	cat said
+	grep 'c-f002.vmdk, which an interrupted command was to make longer, is named by big.vmdk too, so it stays as long as it is' said
+	md5sum -c --quiet "$BATS_TEST_TMPDIR/sums"
+	svmdk check big.vmdk
+}
+
+@test "a killed grow is cleared up though an older descriptor is kept beside it" {
+	svmdk create c.vmdk 3M -e 2M
+	cp c.vmdk old
+	grow_killed "renameat 1" c.vmdk 8M
+	svmdk grow c.vmdk 8M 2>said
+	cat said
+	refused '' grep warning said
+	equal "4096 4096 4096 4096" "$(awk '/^RW/ { print $2 }' c.vmdk | xargs)"
+	svmdk check c.vmdk
+}
+
+# Two descriptors of one container: what the other one has got since is cut off by the list.
+@test "an extent that a killed grow was to make longer is made longer by no other" {
+	svmdk create c.vmdk 3M -e 2M
+	cp c.vmdk d.vmdk
+	grow_killed "fallocate 1" c.vmdk 8M
+	svmdk grow d.vmdk 8M 2>said
+	grep 'd.vmdk:9: note: the short extent c-f002.vmdk stays as it is' said
+	equal "4096 2048 4096 4096 2048" "$(awk '/^RW/ { print $2 }' d.vmdk | xargs)"
+	svmdk grow c.vmdk 8M
+	svmdk check c.vmdk
+	svmdk check d.vmdk
+}
