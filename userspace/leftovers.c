@@ -57,18 +57,27 @@ static const char *key_of(const struct leftovers *what, size_t i)
 	return i < what->nr - what->nr_stay ? LEFTOVERS_USED : LEFTOVERS_STAYS;
 }
 
+int leftovers_home_line(const struct container *c, char line[SELF_LEN])
+{
+	if (self_line(c->policy.dir.fd, line))
+		return -1;
+	memcpy(line, LEFTOVERS_HOME, strlen("self "));
+	return 0;
+}
+
 static int print_list(FILE *to, void *arg)
 {
 	const struct list *list = arg;
 	const struct leftovers *what = list->what;
 	const char *kept = kept_name(&list->c->descriptor);
-	char self[SELF_LEN];
+	char self[SELF_LEN], home[SELF_LEN];
 	size_t i;
 
-	if (self_line(fileno(to), self))
+	if (self_line(fileno(to), self) || leftovers_home_line(list->c, home))
 		return -1;
 	fputs(LEFTOVERS_HEADER, to);
 	fputs(self, to);
+	fputs(home, to);
 	fprintf(to, LEFTOVERS_SIZE "%" PRIu64 "\n", list->c->descriptor.sectors);
 	if (what->each)
 		fprintf(to, LEFTOVERS_EACH "%" PRIu64 "\n", what->each);

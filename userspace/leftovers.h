@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include "container.h"
 #include "message.h"
+#include "side_file.h"
 
 #define LEFTOVERS_SUFFIX ".svmdk-files"
 #define LEFTOVERS_MAX_BYTES (4U * DESCRIPTOR_MAX_BYTES) /* old names and new ones */
@@ -24,6 +25,9 @@
 #define LEFTOVERS_USED "file "
 #define LEFTOVERS_KEPT "kept "
 #define LEFTOVERS_STAYS "stay "
+
+/* Which folder it is in; the rest, and how long this is, as of self_line(). */
+#define LEFTOVERS_HOME "home "
 
 /* And of two that have a number: sectors of the disk, and of each extent that is made. */
 #define LEFTOVERS_SIZE "size "
@@ -64,9 +68,10 @@
  * another container's, which has the name by now: the list is not followed, but told of and
  * removed.
  *
- * The list says which inode it is and when that was made. It comes from where
- * the container comes from, so one that travelled with a copy, or that somebody
- * made up, is not followed.
+ * The list says which inode it is and when that was made, and the same of its folder. It
+ * comes from where the container comes from, so one that travelled with a copy, or that
+ * somebody made up, is not followed; nor is a hard link to it in a copy of the folder, where
+ * the first container may need by now what is on it.
  */
 
 /**
@@ -173,5 +178,14 @@ bool leftovers_has_line(const char *text, const char *key, const char *name);
  * no memory.
  */
 char *leftovers_name(const struct container *c);
+
+/**
+ * leftovers_home_line() - say which folder a container's list is in
+ * @c: the container
+ * @line: set to a line of LEFTOVERS_HOME
+ *
+ * Returns 0, or -1 with errno set.
+ */
+int leftovers_home_line(const struct container *c, char line[SELF_LEN]);
 
 #endif /* SVMDK_LEFTOVERS_H */

@@ -353,7 +353,8 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
 /*
  * What was made longer has no other user for that, unless another descriptor names it by
  * now: the one that the command put in force, say, and which was renamed since. Of what was
- * used up the disk's part is elsewhere, whoever names it still.
+ * used up the disk's part is elsewhere, whoever names it still. But whose other names it has
+ * by hard links, nobody can tell.
  */
 static int may_trim(struct recovery *r, const struct listed *file, const struct named_range *ranges,
 		    size_t nr, bool *may, struct svmdk_error *err)
@@ -363,8 +364,13 @@ static int may_trim(struct recovery *r, const struct listed *file, const struct 
 	if (file->made && claimants_find_behind(&r->claimants, file->folder, file->base,
 						named_at_once(ranges, &nr), &by, err))
 		return -1;
-	*may = !by;
-	if (by)
+	*may = !by && file->st.st_nlink <= 1;
+	if (file->st.st_nlink > 1)
+		message_warn(r->c->path, 0,
+			     "%s, of which an interrupted command was to give back a part, has "
+			     "other names (hard links), so it stays as it is",
+			     file->name);
+	else if (by)
 		message_warn(r->c->path, 0,
 			     "%s, which an interrupted command was to make longer, %s %s%s, so it "
 			     "stays as long as it is",
@@ -548,14 +554,28 @@ static bool is_complete(const char *text, size_t length)
 	       strcmp(text + length - strlen("\n" LEFTOVERS_END), "\n" LEFTOVERS_END) == 0;
 }
 
+/*
+ * What it says of itself, and what of its folder; a list of an older version says nothing of
+ * that. Each hard link to it is the same file, so that the folder tells which one it is.
+ */
+static bool is_at_home(const char *text, const char *self, const char *home)
+{
+	if (strncmp(text, self, strlen(self)))
+		return false;
+	text += strlen(self);
+	return strncmp(text, LEFTOVERS_HOME, strlen(LEFTOVERS_HOME)) ||
+	       strncmp(text, home, strlen(home)) == 0;
+}
+
 static int follow_list(struct recovery *r, int fd, const char *name, struct svmdk_error *err)
 {
-	char self[SELF_LEN];
+	char self[SELF_LEN], home[SELF_LEN];
 	size_t length;
 	char *text = read_list(fd, &length);
 	int ret = 0;
 
-	if (!text || fstat(fd, &r->list) || self_line(fd, self)) {
+	if (!text || fstat(fd, &r->list) || self_line(fd, self) ||
+	    leftovers_home_line(r->c, home)) {
 		ret = fail(err, errno, name, "cannot read the list of leftovers");
 	} else if (!is_complete(text, length)) {
 		/* Killed while it was written, before anything was made. */
@@ -564,7 +584,7 @@ static int follow_list(struct recovery *r, int fd, const char *name, struct svmd
 			err, EINVAL,
 			"no list of leftovers that this version knows; use the one that made it, or remove it");
 		ret = error_at(err, name, 1);
-	} else if (strncmp(text + strlen(LEFTOVERS_HEADER), self, strlen(self))) {
+	} else if (!is_at_home(text + strlen(LEFTOVERS_HEADER), self, home)) {
 		r->found.foreign = true;
 	} else if (!leftovers_are_about(&r->c->descriptor,
 					text + strlen(LEFTOVERS_HEADER) + strlen(self))) {

@@ -345,7 +345,7 @@ static int claim(struct resplit_job *job, struct leftovers_found *found, struct 
 	if (found->foreign)
 		message_note(
 			job->c.path, 0,
-			"it is a copy of a container whose change was interrupted; there may be files beside it that it does not need");
+			"it was copied, or moved to another folder, after a change of it was interrupted; there may be files beside it that it does not need");
 	return 0;
 }
 

@@ -311,6 +311,30 @@ static void cuts_off_what_no_other_descriptor_reaches(void **state)
 	assert_int_equal(size_of("a"), 4096);
 }
 
+/* Another copy of the container may have got longer by them. */
+static void gives_back_nothing_of_what_has_other_names(void **state)
+{
+	static const char *const names[] = { "a", "b" };
+	static const char *const said[] = {
+		"a, of which an interrupted command was to give back a part, has other names",
+		"b, of which an interrupted command was to give back a part, has other names",
+	};
+	struct world *w = *state;
+	struct svmdk_error err;
+	size_t length;
+	char *text;
+
+	assert_int_equal(begin_list(w, names, 2, 1, &err), 0);
+	assert_int_equal(truncate("a", 8192), 0);
+	assert_int_equal(link("a", "a copy"), 0);
+	assert_int_equal(link("b", "b copy"), 0);
+	assert_int_equal(recover_saying(&w->c, said, 2).trimmed, 0);
+	assert_int_equal(size_of("a"), 8192);
+	text = scratch_read("b", &length);
+	assert_int_equal(text[0], 'b');
+	free(text);
+}
+
 /* An older descriptor that is kept beside does not keep the old files. */
 static void removes_what_was_used_up_whoever_names_it(void **state)
 {
@@ -493,6 +517,32 @@ static void does_not_follow_a_list_that_travelled(void **state)
 	assert_true(exists("other"));
 }
 
+/* As in a copy of hard links. It is the same inode, and the other container's still. */
+static void follows_a_list_in_its_own_folder_alone(void **state)
+{
+	static const char *const names[] = { "new" };
+	struct leftovers_found found;
+	struct world *w = *state;
+	struct svmdk_error err;
+	struct container copy;
+
+	begin(w, names, 1);
+	scratch_file("new", "n", 4096);
+	assert_int_equal(mkdir("copy", 0755), 0);
+	assert_int_equal(mkdir("copy/sub", 0755), 0);
+	assert_int_equal(link("a", "copy/a") | link("b", "copy/b") | link("sub/c", "copy/sub/c") |
+				 link("c.vmdk", "copy/c.vmdk") | link("new", "copy/new") |
+				 link(LIST, "copy/" LIST),
+			 0);
+	assert_int_equal(container_open(&copy, "copy/c.vmdk", NULL, 0, &err), 0);
+	assert_int_equal(leftovers_recover(&copy, &found, &err), 0);
+	container_close(&copy);
+	assert_true(found.foreign);
+	assert_true(exists("copy/new") && !exists("copy/" LIST));
+	assert_int_equal(recover(w).removed, 1);
+	assert_false(exists("new"));
+}
+
 static void takes_half_a_list_for_none(void **state)
 {
 	static const char *const names[] = { "other" };
@@ -612,6 +662,7 @@ int main(void)
 		TEST(leaves_what_another_descriptor_names),
 		TEST(cuts_off_nothing_that_another_descriptor_names),
 		TEST(cuts_off_what_no_other_descriptor_reaches),
+		TEST(gives_back_nothing_of_what_has_other_names),
 		TEST(removes_what_was_used_up_whoever_names_it),
 		TEST(leaves_what_was_not_made),
 		TEST(leaves_what_another_container_has_a_list_of),
@@ -623,6 +674,7 @@ int main(void)
 		TEST(tells_what_was_used_up_from_what_is_missing),
 		TEST(leaves_what_is_no_file),
 		TEST(does_not_follow_a_list_that_travelled),
+		TEST(follows_a_list_in_its_own_folder_alone),
 		TEST(takes_half_a_list_for_none),
 		TEST(refuses_a_newer_list),
 		TEST(refuses_what_is_no_list),

@@ -413,3 +413,22 @@ grow_killed() {
 	svmdk check c.vmdk
 	svmdk check d.vmdk
 }
+
+# As backups that share what is the same are made: cp -al, rsync --link-dest.
+@test "a killed grow's list takes nothing from a copy of hard links, nor that copy's list from it" {
+	local first second
+	for first in one two; do
+		second=$([ $first = one ] && echo two || echo one)
+		rm -rf one two
+		mkdir one
+		(cd one && svmdk create c.vmdk 3M -e 2M && grow_killed "fallocate 1" c.vmdk 8M)
+		cp -al one two
+		(cd "$first" && svmdk grow c.vmdk 8M)
+		random_bytes 4096 | dd of="$first/c-f002.vmdk" bs=4096 seek=300 conv=notrunc status=none
+		md5sum "$first"/* >"$BATS_TEST_TMPDIR/sums"
+		svmdk grow "$second/c.vmdk" 8M
+		md5sum -c --quiet "$BATS_TEST_TMPDIR/sums"
+		svmdk check one/c.vmdk
+		svmdk check two/c.vmdk
+	done
+}
