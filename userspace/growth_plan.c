@@ -114,7 +114,8 @@ static int add_file(struct growth_plan *p, char *name, uint64_t begin, uint64_t 
 		free(name);
 		return no_memory(err);
 	}
-	list[p->files.nr++] = (struct new_extent){ name, begin, bytes };
+	list[p->files.nr++] =
+		(struct new_extent){ .name = name, .begin = begin, .bytes = bytes, .fd = -1 };
 	return 0;
 }
 
@@ -143,8 +144,11 @@ static int lengthen(struct growth_plan *p, uint64_t sectors, struct svmdk_error 
 
 	p->first = p->nr_extents - 1;
 	e->sectors = sectors;
-	return add_file(p, strdup(base_of(e->name)), begin, (e->offset + sectors) << SECTOR_SHIFT,
-			err);
+	if (add_file(p, strdup(base_of(e->name)), begin, (e->offset + sectors) << SECTOR_SHIFT,
+		     err))
+		return -1;
+	p->files.list[p->files.nr - 1].fd = p->last;
+	return 0;
 }
 
 static int plan_extents(struct growth_plan *p, const struct container *c, struct extent_naming *n,
@@ -196,17 +200,19 @@ static int ask_lists(struct growth_plan *p, const struct extent *last, bool *can
 	return 0;
 }
 
-/* Whoever else writes to it must not find it longer all of a sudden. */
-static int check_unused(const struct container *c, size_t i, struct svmdk_error *err)
+/*
+ * Whoever else writes to it must not find it longer all of a sudden, nor another command make
+ * it longer at the same time: the lock is kept until it is longer.
+ */
+static int lock_last(struct growth_plan *p, const struct container *c, size_t i,
+		     struct svmdk_error *err)
 {
 	struct extent_file file;
-	int result;
 
 	if (container_open_extent(c, i, O_RDWR, &file, err))
 		return -1;
-	result = container_lock_extent(c, i, &file, err);
-	close(file.fd);
-	return result;
+	p->last = file.fd;
+	return container_lock_extent(c, i, &file, err);
 }
 
 /* The last extent that has a file says where the others go, and whose they are. */
@@ -253,6 +259,7 @@ int growth_plan_make(struct growth_plan *p, const struct container *c, uint64_t 
 
 	*p = (struct growth_plan){
 		.files.dirfd = -1,
+		.last = -1,
 		.claimants = {
 			.kind = CLAIMS_OF_LISTS,
 			.own = c->policy.dir.fd,
@@ -271,7 +278,7 @@ int growth_plan_make(struct growth_plan *p, const struct container *c, uint64_t 
 	if (!result && can_grow)
 		result = ask_lists(p, &d->extents[d->nr_extents - 1], &can_grow, err);
 	if (!result && can_grow)
-		result = check_unused(c, d->nr_extents - 1, err);
+		result = lock_last(p, c, d->nr_extents - 1, err);
 	if (!extent_sectors)
 		extent_sectors = can_grow && is_monolithic(d) ? sectors : growth_extent_sectors(d);
 	if (!result)
@@ -313,6 +320,8 @@ void growth_plan_free(struct growth_plan *p)
 			free(p->extents[i].name);
 	if (p->files.dirfd >= 0)
 		close(p->files.dirfd);
+	if (p->last >= 0)
+		close(p->last);
 	claimants_forget(&p->claimants);
 	new_extents_free(&p->files);
 	free(p->path);

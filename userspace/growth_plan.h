@@ -24,6 +24,7 @@
  * @create_type: what createType has to become, or NULL
  * @files: the files to be made or made longer
  * @claimants: other containers' commands that may make files, or make them longer
+ * @last: the last extent that it has, open and locked, where that may become longer; or -1
  * @like: a file that the new ones get mode and owner from
  * @path: of a file in their folder, for messages
  */
@@ -35,6 +36,7 @@ struct growth_plan {
 	const char *create_type;
 	struct new_extents files;
 	struct claimants claimants;
+	int last;
 	struct stat like;
 	char *path;
 };

@@ -74,20 +74,51 @@ static int allocate(const struct new_extents *n, const struct new_extent *e, int
 			   errno == EOPNOTSUPP ? "; use --preallocate full" : "");
 }
 
+/* What another program has added to it since is not ours, to fill with zeroes or cut off. */
+static int reopen_extent(const struct new_extents *n, const struct new_extent *e,
+			 struct svmdk_error *err)
+{
+	struct stat st;
+
+	if (fstat(e->fd, &st)) {
+		error_errno(err, errno, "cannot look at it");
+	} else if ((uint64_t)st.st_size != e->begin) {
+		error_set(err, ESTALE, "another program changes its size; try again");
+	} else {
+		int fd = fcntl(e->fd, F_DUPFD_CLOEXEC, 0);
+
+		if (fd >= 0)
+			return fd;
+		error_errno(err, errno, "cannot open it");
+	}
+	return at(n, e->name, err);
+}
+
 static int open_extent(const struct new_extents *n, const struct new_extent *e,
 		       struct svmdk_error *err)
 {
-	int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | (e->begin ? 0 : O_CREAT | O_EXCL);
-	/* Nobody may open it before it has the owner and mode of the others. */
-	int fd = openat(n->dirfd, e->name, flags, n->like ? 0600 : 0644);
+	int fd;
 
+	if (e->begin)
+		return reopen_extent(n, e, err);
+	/* Nobody may open it before it has the owner and mode of the others. */
+	fd = openat(n->dirfd, e->name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_CREAT | O_EXCL,
+		    n->like ? 0600 : 0644);
 	if (fd >= 0)
 		return fd;
 	if (errno == EEXIST)
 		error_set(err, EEXIST, "exists already; choose another name, or remove it first");
 	else
-		error_errno(err, errno, e->begin ? "cannot open it" : "cannot create it");
+		error_errno(err, errno, "cannot create it");
 	return at(n, e->name, err);
+}
+
+/* Of one that was there its name may lead to another file by now. */
+static int open_again(const struct new_extents *n, const struct new_extent *e)
+{
+	if (e->begin)
+		return fcntl(e->fd, F_DUPFD_CLOEXEC, 0);
+	return openat(n->dirfd, e->name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 }
 
 static int set_owner(const struct new_extents *n, int fd, struct svmdk_error *err)
@@ -118,9 +149,8 @@ static int make_extent(struct new_extents *n, const struct new_extent *e, struct
 static int fill_extent(const struct new_extents *n, const struct new_extent *e, struct zeroer *z,
 		       struct svmdk_error *err)
 {
-	int fd, ret;
+	int fd = open_again(n, e), ret;
 
-	fd = openat(n->dirfd, e->name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		ret = error_errno(err, errno, "cannot open it");
 	else
@@ -170,16 +200,7 @@ int new_extents_make(struct new_extents *n, struct svmdk_error *err)
 
 static int undo(const struct new_extents *n, const struct new_extent *e)
 {
-	int fd, ret;
-
-	if (!e->begin)
-		return unlinkat(n->dirfd, e->name, 0);
-	fd = openat(n->dirfd, e->name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	ret = ftruncate(fd, e->begin);
-	close(fd);
-	return ret;
+	return e->begin ? ftruncate(e->fd, e->begin) : unlinkat(n->dirfd, e->name, 0);
 }
 
 void new_extents_undo(const struct new_extents *n)

@@ -19,11 +19,14 @@
  * @name: of the file; no folder
  * @begin: bytes that it has already; 0 for a file that is to be made
  * @bytes: what it will have
+ * @fd: with @begin the file, open for writing, and locked so that it is nobody else's until
+ *	the caller closes it
  */
 struct new_extent {
 	char *name;
 	uint64_t begin;
 	uint64_t bytes;
+	int fd;
 };
 
 /**
@@ -59,7 +62,8 @@ int new_extents_check_room(const struct new_extents *n, struct svmdk_error *err)
  * new_extents_make() - make them, and put them on stable storage
  * @n: what is to be made; @n->made counts
  * @err: filled on failure, with @err->file; @err->code is EINTR after a signal
- *	that interrupt_catch() caught, EEXIST when a name is taken
+ *	that interrupt_catch() caught, EEXIST when a name is taken, ESTALE when a file that
+ *	is to become longer has done so already
  *
  * All are allocated before the first is written: a disk that is too full says
  * so at once. The folder is synced too. Shows progress. Nothing that exists is

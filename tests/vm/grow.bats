@@ -432,3 +432,30 @@ grow_killed() {
 		svmdk check two/c.vmdk
 	done
 }
+
+# By hard links, so that neither knows of the other's list.
+@test "two that make an extent longer at once: the second is refused" {
+	local first=0
+	mkdir one two
+	svmdk create one/c.vmdk 3M -e 2M
+	ln one/c-f00?.vmdk two
+	cp one/c.vmdk two
+	held "fsync 1" 'fails_with 1 "two/c.vmdk:9: extent c-f002.vmdk is in use by another svmdk command" svmdk grow two/c.vmdk 4M || first=$?' \
+		svmdk grow one/c.vmdk 4M
+	equal "0 0" "$first $status"
+	equal "4096 4096" "$(awk '/^RW/ { print $2 }' one/c.vmdk | xargs)"
+	equal "4096 2048" "$(awk '/^RW/ { print $2 }' two/c.vmdk | xargs)"
+	svmdk check one/c.vmdk
+}
+
+@test "what another program adds to an extent that is about to get longer stays" {
+	svmdk create c.vmdk 3M -e 2M
+	held "fsync 1" 'random_bytes 600000 >>c-f002.vmdk; md5sum c* >sums' svmdk grow c.vmdk 8M
+	equal 1 "$status"
+	grep 'c-f002.vmdk: another program changes its size; try again' "$BATS_TEST_TMPDIR/said"
+	md5sum -c --quiet sums
+	equal "c-f001.vmdk c-f002.vmdk c.vmdk" "$(find . -maxdepth 1 -name '*c[.-]*' -printf '%f\n' | sort | xargs)"
+	svmdk grow c.vmdk 8M
+	equal "4096 2048 4096 4096 2048" "$(awk '/^RW/ { print $2 }' c.vmdk | xargs)"
+	svmdk check c.vmdk
+}
