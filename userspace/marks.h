@@ -261,8 +261,9 @@ bool marks_sidecar_is_broken(const struct marks *m, struct svmdk_error *err);
  * @err: filled on failure
  *
  * On stable storage when it returns. Where there is a manifest and no sidecar, one is made, of
- * which every file is to be hashed again; without a manifest there is nothing to do. A sidecar
- * that cannot be read is an error. Returns 0 or -1.
+ * which every file is to be hashed again; a manifest that was cut short, or cannot be read, is
+ * one. Without a manifest there is nothing to do. A sidecar that cannot be read is an error.
+ * Returns 0 or -1.
  */
 int marks_attach(struct container *c, struct svmdk_error *err);
 

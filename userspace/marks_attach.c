@@ -29,14 +29,21 @@ static void begin_sidecar(struct marks *m)
 	m->has_sidecar = true;
 }
 
-/* One of other extents, left by a killed resplit, say, is no reason for a sidecar. */
+/*
+ * One of other extents, left by a killed resplit, say, is no reason for a sidecar. But one that
+ * lacks lines, or cannot be read, may be put right later: what it says of an extent then, and
+ * the sidecar does not, is as good as changed.
+ */
 static bool has_its_manifest(const struct marks *m)
 {
-	struct svmdk_error ignored;
+	size_t i;
 
-	return !m->manifest_err.code &&
-	       !manifest_check_shape(&m->manifest, m->c->policy.dir.fd, m->manifest_name,
-				     &m->c->descriptor, m->c->name, &ignored);
+	if (m->manifest_err.code)
+		return m->manifest_err.code != ENOENT;
+	for (i = 0; i < m->members.nr; i++)
+		if (m->lines[i] && m->members.list[i].extent != NO_MEMBER)
+			return true;
+	return !m->manifest.nr;
 }
 
 int marks_attach(struct container *c, struct svmdk_error *err)

@@ -382,3 +382,39 @@ states() {
 	svmdk detach "$device"
 	[ ! -e c.vmdk.svmdk ]
 }
+
+# It is put right afterwards, as verify says to, and of what was written by then it would say
+# that it is damaged.
+@test "a manifest that lacks lines or cannot be read when its disk is attached takes nothing back" {
+	local case device file
+	svmdk manifest c.vmdk
+	rsync -a c.vmdk* c-f*.vmdk copy/
+	cp -a copy/c.vmdk copy/d.vmdk
+	sed 's/  c.vmdk$/  d.vmdk/' c.vmdk.sha256 >right
+	for case in renamed cut torn empty; do
+		rm -f ./*.vmdk*
+		cp -a copy/c* .
+		rm c.vmdk.svmdk
+		file=c.vmdk
+		case $case in
+		renamed)
+			file=d.vmdk
+			mv c.vmdk d.vmdk
+			mv c.vmdk.sha256 d.vmdk.sha256
+			;;
+		cut) head -n 3 copy/c.vmdk.sha256 >c.vmdk.sha256 ;;
+		torn) head -c 90 copy/c.vmdk.sha256 >c.vmdk.sha256 ;;
+		empty) : >c.vmdk.sha256 ;;
+		esac
+		device=$(svmdk attach $file)
+		write_disk "$device" $((1 << 20)) 4096
+		write_disk "$device" $((3 << 20)) 4096
+		svmdk detach "$device"
+		refused 'it has no line for|not a line as sha256sum' svmdk verify $file
+		if [ $case = renamed ]; then cp right d.vmdk.sha256; else cp copy/c.vmdk.sha256 .; fi
+		equal "intact changed intact changed changed" "$(states $file)"
+		md5sum c-f*.vmdk >sums
+		svmdk repair $file --from copy
+		md5sum -c --quiet sums
+	done
+}
