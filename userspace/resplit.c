@@ -372,7 +372,7 @@ static int resplit_container(struct resplit_job *job, const struct resplit_args 
 	if (resplit_in_shape(&job->plan)) {
 		/* An earlier run got perhaps no further than that. */
 		if (found.removed)
-			resplit_drop_marks(job);
+			resplit_drop_old_marks(job);
 		else
 			message_note(job->c.path, 0, "its extents have that size already");
 		if (!args->dry_run)

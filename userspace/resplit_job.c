@@ -8,8 +8,10 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "manifest_file.h"
 #include "replace.h"
 #include "resplit_job.h"
+#include "sidecar.h"
 #include "size.h"
 
 /* A file that was removed lets go of its blocks a little later. */
@@ -313,7 +315,7 @@ int resplit_text(const struct resplit_job *job, uint64_t moved, char **text, siz
 void resplit_drop_marks(struct resplit_job *job)
 {
 	/* In this order: a manifest alone would be believed of the descriptor too. */
-	static const char *const suffixes[] = { ".sha256", ".svmdk" };
+	static const char *const suffixes[] = { MANIFEST_SUFFIX, SIDECAR_SUFFIX };
 	const int dir = job->c.policy.dir.fd;
 	struct stat st;
 	char *name;
@@ -327,6 +329,52 @@ void resplit_drop_marks(struct resplit_job *job)
 			job->marks_dropped = true;
 		free(name);
 	}
+}
+
+/* As that run leaves it which is killed when it has removed the manifest. */
+static bool sidecar_is_old(const struct container *c)
+{
+	const struct descriptor *d = &c->descriptor;
+	char *name = container_side_name(c, SIDECAR_SUFFIX);
+	struct svmdk_error ignored;
+	struct sidecar s;
+	bool old = false;
+	size_t i;
+
+	if (name && sidecar_read(&s, c->policy.dir.fd, name, &ignored) == 0) {
+		old = true;
+		for (i = 0; i < d->nr_extents; i++)
+			old &= !extent_has_file(&d->extents[i]) ||
+			       !sidecar_find(&s, d->extents[i].name);
+		sidecar_free(&s);
+	}
+	free(name);
+	return old;
+}
+
+static bool marks_are_old(const struct container *c)
+{
+	const int dir = c->policy.dir.fd;
+	char *name = container_side_name(c, MANIFEST_SUFFIX);
+	struct svmdk_error err;
+	struct manifest m;
+	bool old = false;
+
+	if (name && manifest_read(&m, dir, name, &err) == 0) {
+		old = manifest_check_shape(&m, dir, name, &c->descriptor, c->name, &err) &&
+		      err.code == ESTALE;
+		manifest_free(&m);
+	} else if (name && err.code == ENOENT) {
+		old = sidecar_is_old(c);
+	}
+	free(name);
+	return old;
+}
+
+void resplit_drop_old_marks(struct resplit_job *job)
+{
+	if (marks_are_old(&job->c))
+		resplit_drop_marks(job);
 }
 
 int resplit_switch(struct resplit_job *job, uint64_t moved, struct svmdk_error *err)

@@ -133,6 +133,15 @@ int resplit_switch(struct resplit_job *job, uint64_t moved, struct svmdk_error *
 void resplit_drop_marks(struct resplit_job *job);
 
 /**
+ * resplit_drop_old_marks() - remove them where they are of the old extents still
+ * @job: an earlier run has replaced its descriptor, and was perhaps killed before it removed
+ *	them
+ *
+ * There may be new ones since, or ones that nobody can tell of what they are; these stay.
+ */
+void resplit_drop_old_marks(struct resplit_job *job);
+
+/**
  * resplit_choose_names() - give the new extents names that are free
  * @job: planned but for these, its files open; @job->begun is set
  * @err: filled on failure, with @err->file

@@ -670,3 +670,47 @@ killed_removing() {
 		holds disk.vmdk
 	done
 }
+
+# removed_marks NR: a resplit was killed when it had removed NR of manifest, sidecar and the
+# old extents
+removed_marks() {
+	rm -f ./* .disk*
+	make_container disk.vmdk 4096 4096
+	svmdk manifest disk.vmdk
+	strace -qq -f -o /dev/null -e trace=unlinkat -e inject=unlinkat:signal=KILL:when=$(($1 + 1)) \
+		svmdk resplit disk.vmdk -e 1M || true
+	[ -e .disk.vmdk.svmdk-files ]
+}
+
+@test "marks that a killed resplit left go when it is run again, and ones that were made since stay" {
+	local nr
+	enter ext4
+	for nr in 0 1 2; do
+		removed_marks $nr
+		equal $((nr < 1)) "$(find . -name disk.vmdk.sha256 | wc -l)"
+		equal $((nr < 2)) "$(find . -name disk.vmdk.svmdk | wc -l)"
+		svmdk resplit disk.vmdk -e 1M 2>"$BATS_TEST_TMPDIR/said"
+		cat "$BATS_TEST_TMPDIR/said"
+		[ $nr = 2 ] || grep 'its manifest was of the old extents and is removed' "$BATS_TEST_TMPDIR/said"
+		[ ! -e disk.vmdk.sha256 ]
+		[ ! -e disk.vmdk.svmdk ]
+		[ ! -e disk-f001.vmdk ]
+	done
+	for nr in 0 2; do
+		removed_marks $nr
+		svmdk manifest disk.vmdk
+		flip_bit disk-2-f002.vmdk 77777
+		svmdk resplit disk.vmdk -e 1M 2>"$BATS_TEST_TMPDIR/said"
+		cat "$BATS_TEST_TMPDIR/said"
+		refused '' grep 'its manifest' "$BATS_TEST_TMPDIR/said"
+		[ ! -e disk-f002.vmdk ]
+		refused 'damaged   disk-2-f002.vmdk' svmdk verify disk.vmdk
+	done
+	# Cut short, it is of nobody knows what.
+	removed_marks 2
+	svmdk manifest disk.vmdk
+	sed -i '$d' disk.vmdk.sha256
+	svmdk resplit disk.vmdk -e 1M
+	equal 4 "$(wc -l <disk.vmdk.sha256)"
+	[ -e disk.vmdk.svmdk ]
+}
