@@ -188,4 +188,31 @@ char *leftovers_name(const struct container *c);
  */
 int leftovers_home_line(const struct container *c, char line[SELF_LEN]);
 
+/**
+ * leftovers_open() - open a container's list, if it is one that may be followed
+ * @c: the container
+ * @name: of the list
+ * @fd: set to it; -1 when there is none
+ * @err: filled on failure, with @err->file
+ *
+ * Returns 0 or -1.
+ */
+int leftovers_open(const struct container *c, const char *name, int *fd, struct svmdk_error *err);
+
+/**
+ * leftovers_read() - read the whole of a list
+ * @fd: the list
+ * @length: set to its length, in bytes
+ *
+ * Returns its text, NUL-terminated and to be freed; or NULL with errno set.
+ */
+char *leftovers_read(int fd, size_t *length);
+
+/**
+ * leftovers_are_complete() - whether a list was written to its end
+ * @text: of it
+ * @length: of that, as leftovers_read() set it
+ */
+bool leftovers_are_complete(const char *text, size_t length);
+
 #endif /* SVMDK_LEFTOVERS_H */

@@ -75,69 +75,6 @@ static int fail(struct svmdk_error *err, int code, const char *name, const char 
 	return error_at(err, name, 0);
 }
 
-/* Whoever can write a list that is followed could remove the files himself. */
-static int check_list(const struct stat *st, struct svmdk_error *err)
-{
-	if (!S_ISREG(st->st_mode))
-		return error_set(err, EINVAL,
-				 "not a regular file, so no list of svmdk's; remove it");
-	if (st->st_uid != geteuid() && st->st_uid != 0)
-		return error_set(
-			err, EPERM,
-			"left by an interrupted command of another user (%ju); run it again as that user, or remove this list",
-			(uintmax_t)st->st_uid);
-	if (st->st_size > LEFTOVERS_MAX_BYTES)
-		return error_set(err, EFBIG, "too large for a list of svmdk's; remove it");
-	return 0;
-}
-
-/* @fd is -1 when there is none. */
-static int open_list(const struct container *c, const char *name, int *fd, struct svmdk_error *err)
-{
-	int path_fd = openat(c->policy.dir.fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	struct stat st;
-	int ret = -1;
-
-	*fd = -1;
-	if (path_fd < 0 && errno == ENOENT)
-		return 0;
-	if (path_fd < 0)
-		return fail(err, errno, name, "cannot open the list of leftovers");
-	if (fstat(path_fd, &st)) {
-		error_errno(err, errno, "cannot look at the list of leftovers");
-	} else if (check_list(&st, err) == 0) {
-		*fd = safe_reopen(path_fd, O_RDONLY);
-		if (*fd >= 0)
-			ret = 0;
-		else
-			error_errno(err, errno, "cannot open the list of leftovers");
-	}
-	close(path_fd);
-	return ret ? error_at(err, name, 0) : 0;
-}
-
-/* The whole of it, NUL-terminated, to be freed; NULL with errno. */
-static char *read_list(int fd, size_t *length)
-{
-	char *text = malloc(LEFTOVERS_MAX_BYTES + 1);
-	ssize_t got = 1;
-
-	*length = 0;
-	while (text && got && *length < LEFTOVERS_MAX_BYTES) {
-		got = pread(fd, text + *length, LEFTOVERS_MAX_BYTES - *length, *length);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0) {
-			free(text);
-			return NULL;
-		}
-		*length += got;
-	}
-	if (text)
-		text[*length] = '\0';
-	return text;
-}
-
 static int compare_ranges(const void *a, const void *b)
 {
 	const struct named_range *x = a, *y = b;
@@ -548,12 +485,6 @@ static int follow(struct recovery *r, char *text, struct svmdk_error *err)
 	return ret;
 }
 
-static bool is_complete(const char *text, size_t length)
-{
-	return length >= strlen("\n" LEFTOVERS_END) && strlen(text) == length &&
-	       strcmp(text + length - strlen("\n" LEFTOVERS_END), "\n" LEFTOVERS_END) == 0;
-}
-
 /*
  * What it says of itself, and what of its folder; a list of an older version says nothing of
  * that. Each hard link to it is the same file, so that the folder tells which one it is.
@@ -571,13 +502,13 @@ static int follow_list(struct recovery *r, int fd, const char *name, struct svmd
 {
 	char self[SELF_LEN], home[SELF_LEN];
 	size_t length;
-	char *text = read_list(fd, &length);
+	char *text = leftovers_read(fd, &length);
 	int ret = 0;
 
 	if (!text || fstat(fd, &r->list) || self_line(fd, self) ||
 	    leftovers_home_line(r->c, home)) {
 		ret = fail(err, errno, name, "cannot read the list of leftovers");
-	} else if (!is_complete(text, length)) {
+	} else if (!leftovers_are_complete(text, length)) {
 		/* Killed while it was written, before anything was made. */
 	} else if (strncmp(text, LEFTOVERS_HEADER, strlen(LEFTOVERS_HEADER))) {
 		error_set(
@@ -640,7 +571,7 @@ int leftovers_recover(const struct container *c, struct leftovers_found *found,
 	if (!name)
 		return fail(err, ENOMEM, c->path, "cannot clear up");
 	clear_replacements(c);
-	ret = open_list(c, name, &fd, err);
+	ret = leftovers_open(c, name, &fd, err);
 	if (fd >= 0) {
 		ret = follow_list(&r, fd, name, err);
 		close(fd);
