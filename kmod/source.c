@@ -119,11 +119,12 @@ static bool svmdk_source_has_writers(const struct svmdk_source *source)
 
 /*
  * Nothing may move, grow or write the file from here on, see swapon(2): that
- * is S_SWAPFILE. Who had it open for writing before may be past that. A shared mapping that could become writable later does not ask
- * for that flag, so there must be none, and no new one. The order matters: once
- * it is set no new write begins; those under way end with the inode lock or as
- * direct I/O; then everything goes to the disk, metadata too; and only an empty
- * page cache is one that cannot hide what mapped writes put there.
+ * is S_SWAPFILE. Who had it open for writing before may be past that. A shared
+ * mapping that could become writable later does not ask for that flag, so there
+ * must be none, and no new one. The order matters: once it is set no new write
+ * begins; those under way end with the inode lock or as direct I/O; then
+ * everything goes to the disk, metadata too; and only an empty page cache is one
+ * that cannot hide what mapped writes put there.
  *
  * All this may wait for the disk, so the registry's lock is not held. Another
  * disk that begins or ends to read the same file meanwhile finds it pinned by

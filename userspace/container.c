@@ -261,7 +261,7 @@ static int lock_range(int fd, int command, short type, uint64_t begin, uint64_t 
 	return errno == EAGAIN || errno == EACCES ? -1 : 0;
 }
 
-static bool is_writable(const struct extent_file *file)
+bool container_may_write(const struct extent_file *file)
 {
 	return (fcntl(file->fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
 }
@@ -272,7 +272,7 @@ static int lock_against_svmdk(const struct container *c, const struct extent *e,
 			      struct svmdk_error *err)
 {
 	/* What is open for reading can be locked for that, which others' locks keep off too. */
-	const short type = is_writable(file) ? F_WRLCK : F_RDLCK;
+	const short type = container_may_write(file) ? F_WRLCK : F_RDLCK;
 
 	if (lock_range(file->fd, F_OFD_SETLK, type, begin, length) == 0)
 		return 0;
@@ -302,7 +302,7 @@ int container_lock_extent(const struct container *c, size_t i, const struct exte
 	uint64_t begin = OWN_LOCKS + (e->offset << SECTOR_SHIFT);
 	uint64_t length = e->sectors << SECTOR_SHIFT;
 
-	if (!S_ISREG(file->st.st_mode) || !is_writable(file))
+	if (!S_ISREG(file->st.st_mode) || !container_may_write(file))
 		return 0;
 	if (begin + length <= INT64_MAX && lock_against_svmdk(c, e, file, begin, length, err))
 		return -1;

@@ -137,6 +137,12 @@ int container_open_extent_writable(const struct container *c, size_t i, struct e
 				   struct svmdk_error *err);
 
 /**
+ * container_may_write() - whether an extent's file was opened for writing
+ * @file: open
+ */
+bool container_may_write(const struct extent_file *file);
+
+/**
  * container_lock_extent() - keep other programs from writing to an extent
  * @c: the container
  * @i: which extent, from 0

@@ -19,12 +19,14 @@
  * struct batch - extents that go to the driver in one call
  * @first: number of the first
  * @nr: how many
+ * @before: the last file of the batch before, still open; fd is -1 where there is none
  * @files: of each, open; fd is -1 where there is none
  * @args: of each, for the driver
  */
 struct batch {
 	size_t first;
 	size_t nr;
+	struct extent_file before;
 	struct extent_file files[BATCH];
 	struct svmdk_new_extent args[BATCH];
 };
@@ -196,26 +198,34 @@ static int set_runs(struct feed *f, size_t i, int fd, struct svmdk_error *err)
 	return at_extent(f, i, err);
 }
 
-/*
- * A file that the batch has already is open once, or the driver would take us for two
- * writers. The lock of each range stays, too, as long as the driver has that one open.
- */
-static int share_open_file(const struct batch *b, size_t nr, struct extent_file *file,
-			   struct svmdk_error *err)
+static bool is_same_file(const struct extent_file *a, const struct extent_file *b)
 {
-	size_t i;
-	int fd;
+	return a->fd >= 0 && a->st.st_ino == b->st.st_ino && a->st.st_dev == b->st.st_dev;
+}
 
-	for (i = 0; i < nr; i++) {
-		if (b->files[i].fd < 0 || b->files[i].st.st_ino != file->st.st_ino ||
-		    b->files[i].st.st_dev != file->st.st_dev)
+/*
+ * A file of which another range came just before is open once, or the driver would take us
+ * for two writers. And the lock of a range is the open file's that took it; of those that
+ * a file has, the driver keeps the first. Where only this one may write it is for all.
+ */
+static int share_open_file(struct batch *b, size_t nr, struct svmdk_error *err)
+{
+	struct extent_file *file = &b->files[nr], *other;
+	const bool writes = container_may_write(file);
+	size_t i;
+
+	for (i = 0; i <= nr; i++) {
+		other = i ? &b->files[i - 1] : &b->before;
+		if (!is_same_file(other, file))
 			continue;
-		fd = fcntl(b->files[i].fd, F_DUPFD_CLOEXEC, 0);
-		if (fd < 0)
-			return error_errno(err, errno, "cannot open it twice");
-		close(file->fd);
-		file->fd = fd;
-		break;
+		if (writes && !container_may_write(other)) {
+			if (dup3(file->fd, other->fd, O_CLOEXEC) < 0)
+				return error_errno(err, errno, "cannot open it twice");
+		} else {
+			if (dup3(other->fd, file->fd, O_CLOEXEC) < 0)
+				return error_errno(err, errno, "cannot open it twice");
+			break;
+		}
 	}
 	return 0;
 }
@@ -233,7 +243,7 @@ static int open_extent(struct feed *f, struct batch *b, size_t nr, struct svmdk_
 		file->fd = -1;
 		return -1;
 	}
-	if (share_open_file(b, nr, file, err))
+	if (share_open_file(b, nr, err))
 		return at_extent(f, i, err);
 	/* Reading the disk is not reading its files. Where this is refused they have atimes. */
 	fcntl(file->fd, F_SETFL, fcntl(file->fd, F_GETFL) | O_NOATIME);
@@ -270,7 +280,7 @@ static int lock_batch(struct feed *f, const struct batch *b, struct svmdk_error 
 	size_t i;
 
 	for (i = 0; i < b->nr; i++) {
-		if (b->files[i].fd < 0 ||
+		if (b->files[i].fd < 0 || extent_at(f, b->first + i)->access == EXTENT_RDONLY ||
 		    container_lock_extent(f->container, b->first + i, &b->files[i], err) == 0)
 			continue;
 		overlap_check(&f->overlap, f->container, err);
@@ -302,20 +312,32 @@ static int send_batch(struct feed *f, struct batch *b, struct svmdk_error *err)
 	return 0;
 }
 
+static void close_file(struct extent_file *file)
+{
+	if (file->fd >= 0)
+		close(file->fd);
+	file->fd = -1;
+}
+
+/* All but the last, of which the next batch may have more. */
 static void close_batch(struct batch *b)
 {
+	struct extent_file *last = &b->before;
 	size_t i;
 
-	for (i = 0; i < b->nr; i++)
-		if (b->files[i].fd >= 0)
-			close(b->files[i].fd);
+	for (i = 0; i < b->nr; i++) {
+		if (b->files[i].fd < 0)
+			continue;
+		close_file(last);
+		*last = b->files[i];
+	}
 }
 
 int feed_extents(struct feed *f, size_t first, const char *what, struct svmdk_error *err)
 {
 	const struct descriptor *d = &f->container->descriptor;
 	const size_t most = container_batch(BATCH);
-	struct batch b = { .first = first };
+	struct batch b = { .first = first, .before.fd = -1 };
 	int result = 0;
 	size_t i;
 
@@ -333,6 +355,7 @@ int feed_extents(struct feed *f, size_t first, const char *what, struct svmdk_er
 		progress_show(&f->progress, extent_at(f, b.first)->start << SECTOR_SHIFT);
 		b.first += b.nr;
 	}
+	close_file(&b.before);
 	progress_end(&f->progress);
 	if (!result)
 		result = overlap_check(&f->overlap, f->container, err);

@@ -65,6 +65,48 @@ access_is_kept() {
 	access_is_kept
 }
 
+# One that was opened for reading first, and one that was not.
+@test "lines of one file that may be written and that may not are one disk, in either order" {
+	local way first second
+	make_backing ext4
+	make_container "$BACKING/c.vmdk" 4096
+	for way in mapped file; do
+		for first in RDONLY RW; do
+			second=$([ $first = RW ] && echo RDONLY || echo RW)
+			write_descriptor "$BACKING/both.vmdk" "$first 2048 FLAT \"c-f001.vmdk\" 0" \
+				"$second 2048 FLAT \"c-f001.vmdk\" 2048"
+			dev=$(svmdk attach --io $way "$BACKING/both.vmdk")
+			equal "$way $way" "$(ways_of "$dev")"
+			if [ $first = RW ]; then
+				write_disk "$dev" 4096 65536
+				refused "error|not permitted|Read-only" write_disk "$dev" 1052672 4096
+			else
+				write_disk "$dev" 1052672 65536
+				refused "error|not permitted|Read-only" write_disk "$dev" 4096 4096
+			fi
+			sync "$dev"
+			cmp <(read_disk "$dev") "$BACKING/c-f001.vmdk"
+			svmdk detach "$dev"
+		done
+	done
+}
+
+# More than go to the driver at once.
+@test "each of many lines of a file is locked while the disk is there" {
+	local lines=() i
+	make_backing ext4
+	make_container "$BACKING/c.vmdk" 1024
+	for ((i = 0; i < 128; i++)); do
+		lines+=("RW 8 FLAT \"c-f001.vmdk\" $((i * 8))")
+	done
+	write_descriptor "$BACKING/many.vmdk" "${lines[@]}"
+	write_descriptor "$BACKING/last.vmdk" "${lines[127]}"
+	dev=$(svmdk attach --io file "$BACKING/many.vmdk")
+	fails_with 1 'c-f001.vmdk is in use' svmdk allocate "$BACKING/last.vmdk"
+	svmdk detach "$dev"
+	svmdk allocate "$BACKING/last.vmdk"
+}
+
 writes_are_refused() {
 	local before
 	before=$(md5sum "$BACKING"/c*)
