@@ -200,7 +200,7 @@ static int rename_temp(const struct replacement *r)
 	if (!r->present) {
 		if (replace_rename_new(r->dirfd, r->temp, r->base) == 0)
 			return 0;
-		if (errno != EPERM && errno != EOPNOTSUPP)
+		if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK)
 			return -1;
 	}
 	return renameat(r->dirfd, r->temp, r->dirfd, r->base);

@@ -209,14 +209,18 @@ static bool is_filled(const struct reshape *r, const char *base, bool flat)
 	       (uint64_t)st.st_size >= need;
 }
 
-/* Another container may be called so, and name it. */
+/*
+ * Another container may be called so, and name it. A copy of this one's later descriptor,
+ * kept beside it (c.vmdk.bak), is none: it tells of the same disk.
+ */
 static int is_claimed(struct reshape *r, const char *base, bool *claimed, struct svmdk_error *err)
 {
+	const char *self = r->o->self;
 	const struct claim *by;
 
 	if (claimants_find(&r->claimants, r->fd, base, &by, err))
 		return -1;
-	*claimed = by && by->text;
+	*claimed = by && by->text && strncmp(by->by, self, strlen(self)) != 0;
 	return 0;
 }
 

@@ -20,6 +20,7 @@ struct told {
 	bool kept;
 	bool made;
 	bool all_made;
+	bool all_used;
 };
 
 /* What comes behind the key, where the line has it. */
@@ -49,6 +50,8 @@ static void read_line(const struct descriptor *d, const char *line, struct told 
 		told->each = strtoull(value, NULL, 10);
 	} else if ((value = value_of(line, LEFTOVERS_KEPT))) {
 		told->kept |= names_line(d, value);
+	} else if ((value = value_of(line, LEFTOVERS_USED))) {
+		told->all_used &= names_line(d, value);
 	} else if ((value = value_of(line, LEFTOVERS_MADE))) {
 		is = names_line(d, value);
 		told->made |= is;
@@ -92,13 +95,13 @@ static bool is_between(const struct descriptor *d, const struct told *told, cons
 
 bool leftovers_are_about(const struct descriptor *d, const char *text)
 {
-	struct told told = { .all_made = true };
+	struct told told = { .all_made = true, .all_used = true };
 	const char *line;
 
 	for (line = text; strcmp(line, LEFTOVERS_END); line = strchr(line, '\n') + 1)
 		read_line(d, line, &told);
 	/* One of a version that did not say is followed. */
-	if (!told.size || told.kept || (told.made && told.all_made))
+	if (!told.size || (told.kept && told.all_used) || (told.made && told.all_made))
 		return true;
-	return d->sectors == told.size && is_between(d, &told, text);
+	return d->sectors == told.size && told.each && is_between(d, &told, text);
 }

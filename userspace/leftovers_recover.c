@@ -135,6 +135,12 @@ static bool has_made(const struct recovery *r, const char *text)
 	return made;
 }
 
+/* Since the list was written, or perhaps so: a clock has its steps. */
+static bool was_changed(const struct recovery *r, const struct stat *st)
+{
+	return time_since(&r->list.st_mtim, &st->st_ctim) >= 0;
+}
+
 /*
  * Of one that is not on the list it may be that it is to be repaired first. One that was to
  * be used up is not missing by chance: what was in it is in those that were made.
@@ -142,7 +148,9 @@ static bool has_made(const struct recovery *r, const char *text)
 static int fail_missing(const struct recovery *r, const struct extent *e, const char *text,
 			struct svmdk_error *err)
 {
-	if (leftovers_has_line(text, LEFTOVERS_USED, e->name) && has_made(r, text))
+	/* By a descriptor that nobody replaced since, the extent was lost in another way. */
+	if (leftovers_has_line(text, LEFTOVERS_USED, e->name) && has_made(r, text) &&
+	    was_changed(r, &r->c->st))
 		error_set(err, ESTALE,
 			  "extent %s is missing, which an interrupted command was to use up, so "
 			  "that the descriptor is of before that and what it made may be the only "
@@ -376,12 +384,6 @@ static int note_removal(struct recovery *r, int folder)
 static bool may_be_made(const struct recovery *r, const struct stat *st)
 {
 	return S_ISREG(st->st_mode) && !is_same_file(st, &r->c->st) && !is_same_file(st, &r->list);
-}
-
-/* Since the list was written, or perhaps so: a clock has its steps. */
-static bool was_changed(const struct recovery *r, const struct stat *st)
-{
-	return time_since(&r->list.st_mtim, &st->st_ctim) >= 0;
 }
 
 static void say_stays(const struct recovery *r, const struct listed *file, const struct claim *by)

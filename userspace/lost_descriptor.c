@@ -359,7 +359,7 @@ static int check_copy(const struct lost_descriptor *d, struct svmdk_error *err)
 	if (!ret && memcmp(hash, d->wanted, HASH_SIZE) == 0 &&
 	    descriptor_parse(&copy, file.bytes, file.length, &ignored) == 0) {
 		ret = d->usable && !is_proved(d) && later_extents_named(&older, &d->present);
-		if (!ret)
+		if (!ret && !is_proved(d))
 			ret = later_extents_refuse(&older, err);
 		descriptor_free(&copy);
 	}

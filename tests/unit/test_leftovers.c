@@ -338,13 +338,13 @@ static void gives_back_nothing_of_what_has_other_names(void **state)
 /* An older descriptor that is kept beside does not keep the old files. */
 static void removes_what_was_used_up_whoever_names_it(void **state)
 {
-	static const char *const names[] = { "new", "old" };
+	static const char *const names[] = { "a", "b", "sub/c", "old" };
 	struct world *w = *state;
 	struct svmdk_error err;
 
 	scratch_file("old", "o", 4096);
 	other_descriptor("c.vmdk.old", "old");
-	assert_int_equal(begin_list(w, names, 2, 1, &err), 0);
+	assert_int_equal(begin_list(w, names, 4, 3, &err), 0);
 	assert_int_equal(recover(w).removed, 1);
 	assert_false(exists("old"));
 }
@@ -352,20 +352,20 @@ static void removes_what_was_used_up_whoever_names_it(void **state)
 /* Of a command that failed, and knows what it has made. */
 static void leaves_what_was_not_made(void **state)
 {
-	static const char *const names[] = { "new-1", "new-2", "new-10", "old" };
-	static const char *const made[] = { "new-2", "old" };
+	static const char *const names[] = { "new-1", "new-2", "new-10", "a" };
+	static const char *const made[] = { "new-2", "a" };
 	const struct leftovers what = { .names = made, .nr = 2, .nr_made = 1 };
 	struct svmdk_error err;
 	struct world *w = *state;
 	size_t i;
 
 	assert_int_equal(begin_list(w, names, 4, 3, &err), 0);
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < 3; i++)
 		scratch_file(names[i], "n", 100);
 	assert_int_equal(leftovers_rewrite(&w->c, &what, &err), 0);
-	assert_int_equal(recover(w).removed, 2);
-	assert_true(exists("new-1") && exists("new-10"));
-	assert_false(exists("new-2") || exists("old"));
+	assert_int_equal(recover(w).removed, 1);
+	assert_true(exists("new-1") && exists("new-10") && exists("a"));
+	assert_false(exists("new-2"));
 }
 
 /* The container was renamed, and another one has its name. */
@@ -568,15 +568,35 @@ static void refuses_a_newer_list(void **state)
 static void tells_what_was_used_up_from_what_is_missing(void **state)
 {
 	const char *const names[] = { "new", "sub/c" };
+	struct world *w = *state;
 	struct svmdk_error err;
 
-	assert_int_equal(begin_list(*state, names, 2, 1, &err), 0);
+	assert_int_equal(begin_list(w, names, 2, 1, &err), 0);
 	assert_int_equal(unlink("a") | unlink("sub/c"), 0);
-	refuses(*state, ENOENT, "extent sub/c is missing, so");
-	scratch_file("new", "the only copy", 0);
-	refuses(*state, ESTALE, "extent sub/c is missing, which");
+	refuses(w, ENOENT, "extent sub/c is missing, so");
+	/* The descriptor was there before the list: the extent was lost in another way. */
+	scratch_file("new", "new", 0);
+	w->c.st.st_ctim.tv_sec -= 60;
+	refuses(w, ENOENT, "extent sub/c is missing, so");
+	/* It was put there since. */
+	w->c.st.st_ctim.tv_sec += 120;
+	refuses(w, ESTALE, "extent sub/c is missing, which");
 	scratch_file("sub/c", "c", 4096);
-	refuses(*state, ENOENT, "extent a is missing, so");
+	refuses(w, ENOENT, "extent a is missing, so");
+}
+
+/* A damaged one names another file: what is used up may not go by it. */
+static void is_not_about_a_descriptor_that_lacks_an_extent(void **state)
+{
+	const char *const names[] = { "new", "a", "gone" };
+	const char *const said[] = { "has another name by now" };
+	struct world *w = *state;
+	struct svmdk_error err;
+
+	scratch_file("gone", "the only copy", 0);
+	assert_int_equal(begin_list(w, names, 3, 1, &err), 0);
+	recover_saying(&w->c, said, 1);
+	assert_true(exists("gone"));
 }
 
 static void refuses_what_is_no_list(void **state)
@@ -614,6 +634,7 @@ static void refuses_to_leave_the_folder(void **state)
 static void removes_neither_descriptor_nor_folder(void **state)
 {
 	static const char *const names[] = { "c.vmdk", "sub", "sub/../c.vmdk" };
+	struct world *w = *state;
 	size_t length;
 	char *text;
 
@@ -623,10 +644,10 @@ static void removes_neither_descriptor_nor_folder(void **state)
 
 	begin(*state, names, 0);
 	text = scratch_read(LIST, &length);
-	strcpy(text + length - strlen("end\n"), "file \nend\n");
+	strcpy(text + length - strlen("end\n"), "made \nend\n");
 	scratch_file(LIST, text, 0);
 	free(text);
-	refuses(*state, EISDIR, "extent ");
+	refuses(w, EISDIR, "extent ");
 }
 
 static void keeps_a_list_that_names_itself_to_its_end(void **state)
@@ -672,6 +693,7 @@ int main(void)
 		TEST(knows_a_hard_link),
 		TEST(removes_nothing_where_an_extent_cannot_be_looked_at),
 		TEST(tells_what_was_used_up_from_what_is_missing),
+		TEST(is_not_about_a_descriptor_that_lacks_an_extent),
 		TEST(leaves_what_is_no_file),
 		TEST(does_not_follow_a_list_that_travelled),
 		TEST(follows_a_list_in_its_own_folder_alone),

@@ -634,6 +634,33 @@ attached_elsewhere() {
 	equal "5 files: 5 intact, 0 changed, 0 modified, 0 damaged" "$(svmdk verify c.vmdk)"
 }
 
+# kill_resplit: before there is a new descriptor, so that all of the old extents are needed
+kill_resplit() {
+	strace -qq -f -o /dev/null -e trace=renameat -e inject=renameat:signal=KILL:when=1 \
+		svmdk resplit c.vmdk -e 512K || true
+	[ -e .c.vmdk.svmdk-files ] && [ -e c-2-f001.vmdk ]
+}
+
+@test "what is lost after a resplit was killed comes back, for the old descriptor is in force" {
+	local mtime
+	kill_resplit
+	rm c-f002.vmdk
+	svmdk repair c.vmdk --from copy
+	as_before c-f002.vmdk
+	no_leftovers
+	[ ! -e c-2-f001.vmdk ]
+	# The descriptor, too, and by a damaged one nothing is removed.
+	make_container b.vmdk 2048 2048
+	kill_resplit
+	mtime=$(stat -c %y c.vmdk)
+	sed -i s/c-f001/b-f001/ c.vmdk
+	touch -d "$mtime" c.vmdk
+	svmdk grow c.vmdk 1M || true
+	[ -e c-f001.vmdk ]
+	svmdk repair c.vmdk --from copy
+	as_before c.vmdk c-f001.vmdk c-f002.vmdk
+}
+
 # Of the container and the list.
 files_and_sums() {
 	find . -maxdepth 1 -type f \( -name 'c*' -o -name '.c*' \) -exec md5sum {} + | sort
