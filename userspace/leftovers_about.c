@@ -13,6 +13,7 @@
  * @kept: the descriptor names the extent that is on the list for that
  * @made: it names any of what was to be made
  * @all_made: and nothing of that is missing
+ * @all_used: it names all of what was to be used up
  */
 struct told {
 	uint64_t size;
@@ -100,7 +101,10 @@ bool leftovers_are_about(const struct descriptor *d, const char *text)
 
 	for (line = text; strcmp(line, LEFTOVERS_END); line = strchr(line, '\n') + 1)
 		read_line(d, line, &told);
-	/* One of a version that did not say is followed. */
+	/*
+	 * One of a version that did not say is followed. An old descriptor that lacks an extent
+	 * is damaged, and what it lacks may not go by it.
+	 */
 	if (!told.size || (told.kept && told.all_used) || (told.made && told.all_made))
 		return true;
 	return d->sectors == told.size && told.each && is_between(d, &told, text);
