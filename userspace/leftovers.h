@@ -163,6 +163,44 @@ int leftovers_recover(const struct container *c, struct leftovers_found *found,
 bool leftovers_are_about(const struct descriptor *d, const char *text);
 
 /**
+ * leftovers_refuse_older() - refuse a descriptor of before what a list is about
+ * @c: the container
+ * @list: status of the list
+ * @text: as for leftovers_are_about()
+ * @missing: an extent whose file is not there, or NULL
+ * @err: filled when it is refused, with the descriptor's file and the extent's line
+ *
+ * Somebody put it there since, and an extent that was to be used up is missing, or was given
+ * back in part: what it had is in what was made. Returns 0, or -1; always that where an extent
+ * is missing.
+ */
+int leftovers_refuse_older(const struct container *c, const struct stat *list, const char *text,
+			   const struct extent *missing, struct svmdk_error *err);
+
+/**
+ * leftovers_precede() - whether a file was changed since a list was written
+ * @list: status of the list
+ * @st: of the file
+ *
+ * Or perhaps so: a clock has its steps.
+ */
+bool leftovers_precede(const struct stat *list, const struct stat *st);
+
+/**
+ * leftovers_stat() - look at a name of a list or an extent's, and nothing that it leads to
+ * @c: the container
+ * @name: as the list or the descriptor has it
+ * @folder: the open folder that it is in
+ * @base: its name there, to be freed
+ * @st: its status
+ * @err: filled on failure, without a place; @err->code is ENOENT when there is none
+ *
+ * Returns 0 or -1; then nothing is open.
+ */
+int leftovers_stat(const struct container *c, const char *name, int *folder, char **base,
+		   struct stat *st, struct svmdk_error *err);
+
+/**
  * leftovers_has_line() - whether a list names a file
  * @text: as for leftovers_are_about()
  * @key: LEFTOVERS_MADE, or another one of these

@@ -88,82 +88,6 @@ static int compare_ranges(const void *a, const void *b)
 	return 0;
 }
 
-/* An extent's name, and nothing of what it leads to, opened. */
-static int stat_name(const struct container *c, const char *name, int *folder, char **base,
-		     struct stat *st, struct svmdk_error *err)
-{
-	if (safe_open_folder(&c->policy, name, folder, base, err))
-		return -1;
-	if (fstatat(*folder, *base, st, AT_SYMLINK_NOFOLLOW) == 0)
-		return 0;
-	error_errno(err, errno, "cannot look at %s", name);
-	close(*folder);
-	free(*base);
-	return -1;
-}
-
-static bool is_there(const struct container *c, const char *name)
-{
-	struct svmdk_error ignored;
-	struct stat st;
-	char *base;
-	int folder;
-
-	if (stat_name(c, name, &folder, &base, &st, &ignored))
-		return ignored.code != ENOENT;
-	close(folder);
-	free(base);
-	return true;
-}
-
-/* Whether there is one of those to be made that the descriptor does not name. */
-static bool has_made(const struct recovery *r, const char *text)
-{
-	const size_t key = strlen(LEFTOVERS_MADE);
-	const char *line;
-	bool made = false;
-	char *name;
-
-	for (line = text; !made && strcmp(line, LEFTOVERS_END); line = strchr(line, '\n') + 1) {
-		if (strncmp(line, LEFTOVERS_MADE, key))
-			continue;
-		name = strndup(line + key, strcspn(line + key, "\n"));
-		made = !name ||
-		       (!descriptor_names(&r->c->descriptor, name) && is_there(r->c, name));
-		free(name);
-	}
-	return made;
-}
-
-/* Since the list was written, or perhaps so: a clock has its steps. */
-static bool was_changed(const struct recovery *r, const struct stat *st)
-{
-	return time_since(&r->list.st_mtim, &st->st_ctim) >= 0;
-}
-
-/*
- * Of one that is not on the list it may be that it is to be repaired first. One that was to
- * be used up is not missing by chance: what was in it is in those that were made.
- */
-static int fail_missing(const struct recovery *r, const struct extent *e, const char *text,
-			struct svmdk_error *err)
-{
-	/* By a descriptor that nobody replaced since, the extent was lost in another way. */
-	if (leftovers_has_line(text, LEFTOVERS_USED, e->name) && has_made(r, text) &&
-	    was_changed(r, &r->c->st))
-		error_set(err, ESTALE,
-			  "extent %s is missing, which an interrupted command was to use up, so "
-			  "that the descriptor is of before that and what it made may be the only "
-			  "copy; put back the descriptor that was here last",
-			  e->name);
-	else
-		error_set(err, ENOENT,
-			  "extent %s is missing, so that what an interrupted command left is not "
-			  "cleared up; put it back, or the descriptor that was here last",
-			  e->name);
-	return error_at(err, r->c->path, e->line);
-}
-
 /*
  * Returns 1 when it is missing. One that cannot be looked at may be any of those in the list,
  * so that nothing is removed.
@@ -177,7 +101,7 @@ static int find_extent(struct recovery *r, const struct extent *e, struct svmdk_
 	/* What is named beside zeroes is not read. */
 	if (!e->name || e->type == EXTENT_ZERO)
 		return 0;
-	if (stat_name(r->c, e->name, &folder, &base, &st, err)) {
+	if (leftovers_stat(r->c, e->name, &folder, &base, &st, err)) {
 		if (err->code == ENOENT)
 			return extent_has_file(e);
 		return error_at(err, r->c->path, e->line);
@@ -195,7 +119,8 @@ static int find_extent(struct recovery *r, const struct extent *e, struct svmdk_
 
 /*
  * Nothing is removed where an extent is missing: no command that was interrupted leaves that,
- * so it is another descriptor, an older one perhaps, and the list may name the only copy.
+ * so it is another descriptor, an older one perhaps, and the list may name the only copy. Nor
+ * where that shows otherwise.
  */
 static int find_named(struct recovery *r, const char *text, struct svmdk_error *err)
 {
@@ -214,8 +139,8 @@ static int find_named(struct recovery *r, const char *text, struct svmdk_error *
 		if (ret && (!missing || leftovers_has_line(text, LEFTOVERS_USED, e->name)))
 			missing = e;
 	}
-	if (missing)
-		return fail_missing(r, missing, text, err);
+	if (leftovers_refuse_older(r->c, &r->list, text, missing, err))
+		return -1;
 	qsort(r->named, r->nr, sizeof(*r->named), compare_ranges);
 	return 0;
 }
@@ -413,7 +338,7 @@ static int is_nobodys(struct recovery *r, const struct listed *file, bool *remov
 	 */
 	if (descriptor_names(&r->c->descriptor, file->name))
 		return 0;
-	if ((file->made || (file->st.st_size && was_changed(r, &file->st))) &&
+	if ((file->made || (file->st.st_size && leftovers_precede(&r->list, &file->st))) &&
 	    claimants_find(&r->claimants, file->folder, file->base, &by, err))
 		return -1;
 	if (by)
@@ -449,7 +374,7 @@ static int clear_file(struct recovery *r, const char *name, bool made, struct sv
 	int ret = 0;
 	size_t nr;
 
-	if (stat_name(r->c, name, &file.folder, &file.base, &file.st, err))
+	if (leftovers_stat(r->c, name, &file.folder, &file.base, &file.st, err))
 		return err->code == ENOENT ? 0 : -1;
 	ranges = ranges_of(r, &file.st, &nr);
 	if (may_be_made(r, &file.st))

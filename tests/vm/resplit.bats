@@ -584,6 +584,35 @@ stopped_at() {
 	equal 25 "$(files | wc -w)"
 }
 
+# What it had used up is in the new extents alone, which its list would remove.
+@test "an older descriptor, put back amid a resplit with little space, is refused" {
+	local old=$BATS_TEST_TMPDIR/old.vmdk amid=$BATS_TEST_TMPDIR/amid.vmdk
+	enter ext4
+	make_container disk.vmdk 16384
+	keep disk.vmdk
+	cp -p disk.vmdk "$old"
+	# Before anything is used up it is the one in force.
+	strace -qq -f -o /dev/null -e trace=renameat -e inject=renameat:signal=KILL:when=1 \
+		svmdk resplit disk.vmdk -e 1M --low-space || true
+	cp -p "$old" disk.vmdk
+	svmdk grow disk.vmdk 8M
+	holds disk.vmdk
+	equal 'disk-f001.vmdk disk.vmdk' "$(files)"
+	strace -qq -f -o /dev/null -e trace=renameat -e inject=renameat:signal=KILL:when=4 \
+		svmdk resplit disk.vmdk -e 1M --low-space || true
+	cp -p disk.vmdk "$amid"
+	cp -p "$old" disk.vmdk
+	for command in 'grow disk.vmdk 9M' 'resplit disk.vmdk -e 2M'; do
+		# shellcheck disable=SC2086 # words
+		fails_with 1 'of extent disk-f001.vmdk an interrupted command used up a part' svmdk $command
+	done
+	cp -p "$amid" disk.vmdk
+	holds disk.vmdk
+	svmdk resplit disk.vmdk -e 1M --low-space
+	holds disk.vmdk
+	equal 9 "$(files | wc -w)"
+}
+
 @test "extents that are named with a folder are split anew, be it the descriptor's own" {
 	local name
 	enter ext4
