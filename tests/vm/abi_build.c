@@ -363,18 +363,12 @@ static enum svmdk_way way_of(int control, const char *path)
 {
 	struct svmdk_ioc_commit end;
 	struct svmdk_extent_info info;
-	struct svmdk_ioc_extents ask = {
-		.size = sizeof(ask),
-		.nr = 1,
-		.info_size = sizeof(info),
-		.infos = (uintptr_t)&info,
-	};
 
 	WANT(0, create(control, 0));
 	WANT(0, add_file(control, path, SVMDK_IO_AUTO));
 	set_runs_of(control, 0, path);
 	WANT(0, commit(control, &end));
-	WANT(0, call(control, SVMDK_IOC_EXTENTS, &ask));
+	WANT(0, first_extent(control, &info));
 	return info.way;
 }
 

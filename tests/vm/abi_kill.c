@@ -110,19 +110,6 @@ static int told_ioctl(int fd, unsigned long request, void *arg)
 			_exit(1 + (step)); \
 	} while (0)
 
-static int extents(int control)
-{
-	struct svmdk_extent_info info;
-	struct svmdk_ioc_extents ask = {
-		.size = sizeof(ask),
-		.nr = 1,
-		.info_size = sizeof(info),
-		.infos = (uintptr_t)&info,
-	};
-
-	return call(control, SVMDK_IOC_EXTENTS, &ask);
-}
-
 /* So that a detach has something to flush. The byte is what is there. */
 static void write_some(void)
 {
@@ -138,6 +125,7 @@ static void write_some(void)
 static void live(void)
 {
 	int control = open_control(), growing = open_control();
+	struct svmdk_extent_info info;
 	struct svmdk_ioc_commit end;
 
 	STEP(CREATE, create(control, 0));
@@ -145,7 +133,7 @@ static void live(void)
 	STEP(SET_RUNS, set_runs_of(control, 0, "one"));
 	STEP(COMMIT, commit(control, &end));
 	STEP(STATUS, status(control, 0, 0));
-	STEP(EXTENTS, extents(control));
+	STEP(EXTENTS, first_extent(control, &info));
 	write_some();
 	STEP(GROW, begin_growth(growing, 0));
 	STEP(GROW_ADD, add_file(growing, "two", SVMDK_IO_AUTO));

@@ -251,6 +251,19 @@ static inline uint64_t sectors_of(int control, uint32_t index)
 	return arg.sectors;
 }
 
+/* Of svmdk0. */
+static inline int first_extent(int control, struct svmdk_extent_info *info)
+{
+	struct svmdk_ioc_extents ask = {
+		.size = sizeof(ask),
+		.nr = 1,
+		.info_size = sizeof(*info),
+		.infos = (uintptr_t)info,
+	};
+
+	return call(control, SVMDK_IOC_EXTENTS, &ask);
+}
+
 /*
  * What asks whether a file is pinned, and changes nothing: the file system
  * looks at that before it sees that there is nothing to write. XFS does not.
