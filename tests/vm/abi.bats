@@ -137,7 +137,7 @@ make_holed() {
 	abi_build close-early
 }
 
-@test "a caller that is killed in any of its calls leaves a whole disk or none" {
+@test "a caller that is killed at any of its calls leaves a whole disk or none" {
 	/job/programs/abi_kill every-call "$BACKING" >"$BATS_TEST_TMPDIR/said" || {
 		cat "$BATS_TEST_TMPDIR/said"
 		return 1
