@@ -158,19 +158,28 @@ static int find_first(const struct older *o, const struct extent_naming *n, DIR 
 	return errno ? fail(err, errno) : 0;
 }
 
-static int search(const struct older *o, const struct extent_naming *n, int folder,
-		  struct svmdk_error *err)
+static DIR *read_folder(int folder, struct svmdk_error *err)
 {
-	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
+	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	char *first;
 
 	if (!dir) {
 		fail(err, errno);
 		if (fd >= 0)
 			close(fd);
-		return -1;
 	}
+	return dir;
+}
+
+static int search(const struct older *o, const struct extent_naming *n, int folder,
+		  struct svmdk_error *err)
+{
+	DIR *dir = read_folder(folder, err);
+	char *first;
+	int ret;
+
+	if (!dir)
+		return -1;
 	ret = find_first(o, n, dir, &first, err);
 	if (!ret && first)
 		ret = has_grown(o, first, "is there", err);
@@ -249,16 +258,12 @@ static int look_at_reshaped(struct reshape *r, const char *base, struct svmdk_er
 
 static int look_at_all(struct reshape *r, struct svmdk_error *err)
 {
-	int fd = openat(r->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = 0;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = read_folder(r->fd, err);
 	struct dirent *entry;
+	int ret = 0;
 
-	if (!dir) {
-		fail(err, errno);
-		if (fd >= 0)
-			close(fd);
+	if (!dir)
 		return -1;
-	}
 	while (!ret && (errno = 0, entry = readdir(dir)))
 		ret = look_at_reshaped(r, entry->d_name, err);
 	if (!ret && errno)

@@ -34,8 +34,9 @@ struct older {
  * disk. What tells is what a growth leaves: a file named as the next ones of this disk
  * would be that neither the descriptor nor the manifest has, or a last extent that is longer
  * than the descriptor says and than its copy. So does one that is named as those are which
- * svmdk resplit makes, with something in it, unless another container names it. Nor is it put back where a list of leftovers
- * has a file that was to be made, is there, and is of neither. Returns 0 or -1.
+ * svmdk resplit makes, with something in it, unless another container names it. Nor is it
+ * put back where a list of leftovers has a file that was to be made, is there, and is of
+ * neither. Returns 0 or -1.
  */
 int later_extents_refuse(const struct older *o, struct svmdk_error *err);
 

@@ -130,17 +130,15 @@ int leftovers_refuse_older(const struct container *c, const struct stat *list, c
 			   const struct extent *missing, struct svmdk_error *err)
 {
 	const bool replaced = leftovers_precede(list, &c->st);
-	const struct made made = look_at_made(c, text);
+	const struct made made = replaced ? look_at_made(c, text) : (struct made){ 0 };
 	const struct extent *e;
 
 	if (missing)
-		return refuse_missing(c, missing,
-				      replaced && made.there &&
-					      leftovers_has_line(text, LEFTOVERS_USED,
-								 missing->name),
-				      err);
+		return refuse_missing(
+			c, missing,
+			made.there && leftovers_has_line(text, LEFTOVERS_USED, missing->name), err);
 	/* With --low-space a descriptor names one that was made before anything is used up. */
-	if (!replaced || !made.there || made.named || !strstr(text, "\n" LEFTOVERS_EACH))
+	if (!made.there || made.named || !strstr(text, "\n" LEFTOVERS_EACH))
 		return 0;
 	e = find_used_in_part(c, text);
 	if (!e)
