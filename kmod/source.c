@@ -117,6 +117,13 @@ static bool svmdk_source_has_writers(const struct svmdk_source *source)
 	return atomic_read(&svmdk_source_inode(source)->i_writecount) > ours;
 }
 
+static void svmdk_unpin_inode(struct inode *inode)
+{
+	lockdep_assert_held_write(&inode->i_rwsem);
+	inode->i_flags &= ~S_SWAPFILE;
+	mapping_allow_writable(inode->i_mapping);
+}
+
 /*
  * Nothing may move, grow or write the file from here on, see swapon(2): that
  * is S_SWAPFILE. Who had it open for writing before may be past that. A shared
@@ -148,8 +155,7 @@ static u8 svmdk_source_pin(struct svmdk_source *source)
 		else
 			inode->i_flags |= S_SWAPFILE;
 		if (!reason && svmdk_source_has_writers(source)) {
-			inode->i_flags &= ~S_SWAPFILE;
-			mapping_allow_writable(inode->i_mapping);
+			svmdk_unpin_inode(inode);
 			reason = SVMDK_REASON_WRITERS;
 		}
 		inode_unlock(inode);
@@ -189,8 +195,7 @@ void svmdk_source_unpin(struct svmdk_source *source, u8 reason)
 	if (!last)
 		return;
 	inode_lock(inode);
-	inode->i_flags &= ~S_SWAPFILE;
-	mapping_allow_writable(inode->i_mapping);
+	svmdk_unpin_inode(inode);
 	inode_unlock(inode);
 }
 
