@@ -129,7 +129,7 @@ static void check_extent(struct check *check, size_t i)
 			.dev = file.st.st_dev,
 			.ino = file.st.st_ino,
 			.size = file.size,
-			.used = (e->offset + e->sectors) << SECTOR_SHIFT,
+			.used = extent_end(e),
 			.extent = i,
 		};
 		check_map(check, e, file.fd);

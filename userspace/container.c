@@ -135,7 +135,7 @@ static int refuse_own_files(struct container *c, struct svmdk_error *err)
 	}
 	if (open_policy_own(&c->policy, container_side_name(c, MANIFEST_SUFFIX), err) ||
 	    open_policy_own(&c->policy, container_side_name(c, SIDECAR_SUFFIX), err) ||
-	    open_policy_own(&c->policy, leftovers_name(c), err))
+	    open_policy_own(&c->policy, leftovers_name(c->name), err))
 		return error_at(err, c->path, 0);
 	return 0;
 }
@@ -214,7 +214,7 @@ static int open_extent(const struct container *c, size_t i, int flags, struct ex
 		       struct svmdk_error *err)
 {
 	const struct extent *e = &c->descriptor.extents[i];
-	uint64_t need = (e->offset + e->sectors) << SECTOR_SHIFT;
+	uint64_t need = extent_end(e);
 
 	if (safe_open(&c->policy, e->name, flags, &file->fd, &file->st, err))
 		return error_at(err, c->path, e->line);

@@ -87,7 +87,8 @@ static int check_own_list(const struct creation *c, struct svmdk_error *err)
 	char *list;
 	bool there;
 
-	if (asprintf(&list, ".%s" LEFTOVERS_SUFFIX, c->name) < 0)
+	list = leftovers_name(c->name);
+	if (!list)
 		return error_errno(err, ENOMEM, "cannot create the container");
 	there = faccessat(c->files.dirfd, list, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	if (!there && errno == ENAMETOOLONG) {

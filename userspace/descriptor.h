@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "message.h"
+#include "size.h"
 
 /*
  * The text file that names a disk's extents. Everything in it is hostile
@@ -254,6 +255,17 @@ const char *extent_type_text(enum extent_type type);
 static inline bool extent_has_file(const struct extent *e)
 {
 	return e->type != EXTENT_ZERO && e->access != EXTENT_NOACCESS;
+}
+
+/**
+ * extent_end() - where an extent ends in its file
+ * @e: the extent; the parser has proved that its sums do not overflow
+ *
+ * In bytes.
+ */
+static inline uint64_t extent_end(const struct extent *e)
+{
+	return (e->offset + e->sectors) << SECTOR_SHIFT;
 }
 
 #endif /* SVMDK_DESCRIPTOR_H */

@@ -53,8 +53,7 @@ static bool named_elsewhere(const struct descriptor *d, const struct extent *e)
 static bool can_lengthen(const struct container *c, const struct extent *e,
 			 const struct extent_file *file)
 {
-	return e->access == EXTENT_RW && S_ISREG(file->st.st_mode) &&
-	       file->size == (e->offset + e->sectors) << SECTOR_SHIFT &&
+	return e->access == EXTENT_RW && S_ISREG(file->st.st_mode) && file->size == extent_end(e) &&
 	       !named_elsewhere(&c->descriptor, e);
 }
 
@@ -140,12 +139,11 @@ static int add_extent(struct growth_plan *p, struct extent_naming *n, enum exten
 static int lengthen(struct growth_plan *p, uint64_t sectors, struct svmdk_error *err)
 {
 	struct extent *e = &p->extents[p->nr_extents - 1];
-	const uint64_t begin = (e->offset + e->sectors) << SECTOR_SHIFT;
+	const uint64_t begin = extent_end(e);
 
 	p->first = p->nr_extents - 1;
 	e->sectors = sectors;
-	if (add_file(p, strdup(base_of(e->name)), begin, (e->offset + sectors) << SECTOR_SHIFT,
-		     err))
+	if (add_file(p, strdup(base_of(e->name)), begin, extent_end(e), err))
 		return -1;
 	p->files.list[p->files.nr - 1].fd = p->last;
 	return 0;

@@ -58,11 +58,6 @@ static const struct extent *last_file(const struct descriptor *d)
 	return i ? &d->extents[i - 1] : NULL;
 }
 
-static uint64_t end_of(const struct extent *e)
-{
-	return (e->offset + e->sectors) << SECTOR_SHIFT;
-}
-
 /* How long a file has to be for all extents that are in it. */
 static uint64_t need_of(const struct descriptor *d, const char *name)
 {
@@ -70,8 +65,8 @@ static uint64_t need_of(const struct descriptor *d, const char *name)
 	uint64_t need = 0;
 
 	for (e = d->extents; e < d->extents + d->nr_extents; e++)
-		if (extent_has_file(e) && strcmp(e->name, name) == 0 && end_of(e) > need)
-			need = end_of(e);
+		if (extent_has_file(e) && strcmp(e->name, name) == 0 && extent_end(e) > need)
+			need = extent_end(e);
 	return need;
 }
 
@@ -95,7 +90,7 @@ static bool has_same(const struct descriptor *d, size_t i, const struct extent *
 	const struct extent *old = i < d->nr_extents ? &d->extents[i] : NULL;
 
 	return old && extent_has_file(old) && strcmp(old->name, e->name) == 0 &&
-	       end_of(old) == end_of(e);
+	       extent_end(old) == extent_end(e);
 }
 
 bool later_extents_named(const struct older *o, const struct descriptor *now)
@@ -109,11 +104,11 @@ bool later_extents_named(const struct older *o, const struct descriptor *now)
 	for (i = 0; i < now->nr_extents; i++) {
 		e = &now->extents[i];
 		if (!extent_has_file(e) || has_same(o->d, i, e) ||
-		    end_of(e) <= need_of(o->d, e->name))
+		    extent_end(e) <= need_of(o->d, e->name))
 			continue;
 		/* Of one that was damaged the file is not so long by chance. */
 		if (look_at(o->to, e->name, &st, &ignored) || !S_ISREG(st.st_mode) ||
-		    (uint64_t)st.st_size < end_of(e))
+		    (uint64_t)st.st_size < extent_end(e))
 			return false;
 		any = true;
 	}
@@ -378,7 +373,8 @@ static int refuse_listed(const struct older *o, struct svmdk_error *err)
 	size_t length;
 	int ret;
 
-	if (asprintf(&list, ".%s" LEFTOVERS_SUFFIX, o->self) < 0)
+	list = leftovers_name(o->self);
+	if (!list)
 		return fail(err, ENOMEM);
 	ret = read_list(o, list, &file, err);
 	if (!ret) {

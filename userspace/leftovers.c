@@ -13,11 +13,11 @@
 #include "replace.h"
 #include "side_file.h"
 
-char *leftovers_name(const struct container *c)
+char *leftovers_name(const char *descriptor)
 {
 	char *name;
 
-	return asprintf(&name, ".%s" LEFTOVERS_SUFFIX, c->name) < 0 ? NULL : name;
+	return asprintf(&name, ".%s" LEFTOVERS_SUFFIX, descriptor) < 0 ? NULL : name;
 }
 
 static int fail(struct svmdk_error *err, int code, const char *name, const char *what)
@@ -145,7 +145,7 @@ int leftovers_begin(const struct container *c, const struct leftovers *what,
 		    struct svmdk_error *err)
 {
 	const struct list list = { c, what };
-	char *name = leftovers_name(c);
+	char *name = leftovers_name(c->name);
 	int ret;
 
 	if (!name)
@@ -163,7 +163,7 @@ int leftovers_rewrite(const struct container *c, const struct leftovers *what,
 		      struct svmdk_error *err)
 {
 	struct list list = { c, what };
-	char *name = leftovers_name(c);
+	char *name = leftovers_name(c->name);
 	int ret;
 
 	if (!name)
@@ -175,7 +175,7 @@ int leftovers_rewrite(const struct container *c, const struct leftovers *what,
 
 int leftovers_end(const struct container *c, struct svmdk_error *err)
 {
-	char *name = leftovers_name(c);
+	char *name = leftovers_name(c->name);
 	int ret = 0;
 
 	if (!name)

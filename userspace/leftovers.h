@@ -210,12 +210,12 @@ bool leftovers_has_line(const char *text, const char *key, const char *name);
 
 /**
  * leftovers_name() - name of a container's list
- * @c: the container
+ * @descriptor: the descriptor's own, without a folder
  *
  * In the descriptor's folder. Returns a string to be freed; NULL when there is
  * no memory.
  */
-char *leftovers_name(const struct container *c);
+char *leftovers_name(const char *descriptor);
 
 /**
  * leftovers_home_line() - say which folder a container's list is in

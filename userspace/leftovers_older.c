@@ -79,7 +79,7 @@ static struct made look_at_made(const struct container *c, const char *text)
 /* A part of it was given back, or it has had holes always. */
 static bool is_used_in_part(const struct container *c, const struct extent *e)
 {
-	const off_t end = (off_t)((e->offset + e->sectors) << SECTOR_SHIFT);
+	const off_t end = (off_t)extent_end(e);
 	struct svmdk_error ignored;
 	struct stat st;
 	char *base;

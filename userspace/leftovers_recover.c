@@ -461,7 +461,7 @@ static int follow_list(struct recovery *r, int fd, const char *name, struct svmd
 static void clear_replacements(const struct container *c)
 {
 	static const char *const suffixes[] = { "", MANIFEST_SUFFIX, SIDECAR_SUFFIX };
-	char *name = leftovers_name(c);
+	char *name = leftovers_name(c->name);
 	size_t i;
 
 	if (name)
@@ -490,7 +490,7 @@ int leftovers_recover(const struct container *c, struct leftovers_found *found,
 			.self_st = &c->st,
 		},
 	};
-	char *name = leftovers_name(c);
+	char *name = leftovers_name(c->name);
 	int fd, ret;
 
 	if (found)

@@ -61,7 +61,7 @@ static int find_first(size_t *first, const struct descriptor *d)
 static void add_extent(struct members *m, size_t i, size_t first)
 {
 	const struct extent *e = &m->c->descriptor.extents[i];
-	uint64_t need = (e->offset + e->sectors) << SECTOR_SHIFT;
+	uint64_t need = extent_end(e);
 	struct member *member;
 
 	if (first == i) {
