@@ -70,14 +70,16 @@ static int print_list(FILE *to, void *arg)
 	const struct list *list = arg;
 	const struct leftovers *what = list->what;
 	const char *kept = kept_name(&list->c->descriptor);
-	char self[SELF_LEN], home[SELF_LEN];
+	char self[SELF_LEN], home[SELF_LEN], done[DONE_LEN];
 	size_t i;
 
-	if (self_line(fileno(to), self) || leftovers_home_line(list->c, home))
+	if (self_line(fileno(to), self) || leftovers_home_line(list->c, home) ||
+	    leftovers_done_line(&list->c->descriptor, what->done, done))
 		return -1;
 	fputs(LEFTOVERS_HEADER, to);
 	fputs(self, to);
 	fputs(home, to);
+	fputs(done, to);
 	fprintf(to, LEFTOVERS_SIZE "%" PRIu64 "\n", list->c->descriptor.sectors);
 	if (what->each)
 		fprintf(to, LEFTOVERS_EACH "%" PRIu64 "\n", what->each);

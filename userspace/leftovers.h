@@ -29,6 +29,14 @@
 /* Which folder it is in; the rest, and how long this is, as of self_line(). */
 #define LEFTOVERS_HOME "home "
 
+/*
+ * How much of the disk, from its first sector on, is where it is going to be, and a hash of
+ * where that is. Of one length and at the begin of the list, so that it can be written in
+ * its place, which needs no room, and is whole or not done at a power cut.
+ */
+#define LEFTOVERS_DONE "done "
+#define DONE_LEN (sizeof(LEFTOVERS_DONE) + 20 + 1 + 64 + 1) /* with the terminating NUL */
+
 /* And of two that have a number: sectors of the disk, and of each extent that is made. */
 #define LEFTOVERS_SIZE "size "
 #define LEFTOVERS_EACH "each "
@@ -63,6 +71,13 @@
  * is longer than the descriptor says stays out of the list unless the command
  * itself made it longer.
  *
+ * A descriptor of before that may be put back by somebody, who has it in a backup. Then what
+ * was made is the only copy of what was used up meanwhile. So before anything of the old
+ * files goes by a new descriptor, the list is told how much of the disk is elsewhere by then
+ * (LEFTOVERS_DONE), and one that does not have that there is refused. And before the disk is
+ * written the list is followed, so that what was made has nothing that the old files lack as
+ * long as there is one: attach does that.
+ *
  * A list has the last extent file of its container, too. A descriptor that names neither
  * that nor all that was to be made, and is not on the way from the one to the other, is
  * another container's, which has the name by now: the list is not followed, but told of and
@@ -95,6 +110,8 @@ struct leftovers_found {
  * @nr_stay: how many of these, the last, stay as they are
  * @each: sectors of each new extent, the last may be shorter, where these take the place
  *	of all others step by step; or 0
+ * @done: sectors of the disk, from the first on, that are where they are going to be, by the
+ *	descriptor in force, and of which nothing is left elsewhere
  */
 struct leftovers {
 	const char *const *names;
@@ -102,6 +119,7 @@ struct leftovers {
 	size_t nr_made;
 	size_t nr_stay;
 	uint64_t each;
+	uint64_t done;
 };
 
 /**
@@ -145,13 +163,32 @@ int leftovers_end(const struct container *c, struct svmdk_error *err);
  *
  * Also removes what a replacement of the descriptor, the manifest or the sidecar
  * left that was killed. Costs a few failed opens when there is nothing, which is
- * the rule. Where an extent is missing nothing is cleared up. @err->code is ESTALE
- * when that was to be used up, and something is there that was made, which may be the
- * only copy: the descriptor is of before that. Else it is ENOENT. Returns 0, or -1: the
- * list is there still, and another try goes on.
+ * the rule. Where an extent is missing nothing is cleared up, and @err->code is ENOENT; it is
+ * ESTALE where the descriptor is of before what was done (LEFTOVERS_DONE). Returns 0, or -1:
+ * the list is there still, and another try goes on.
  */
 int leftovers_recover(const struct container *c, struct leftovers_found *found,
 		      struct svmdk_error *err);
+
+/**
+ * leftovers_check() - whether a list says that the descriptor is not the last one
+ * @c: the container, locked or attached
+ * @err: filled when it does, as by leftovers_recover(); @err->code is ESTALE
+ *
+ * For who only reads. A list that may not be followed says nothing. Changes nothing. Returns
+ * 0 or -1.
+ */
+int leftovers_check(const struct container *c, struct svmdk_error *err);
+
+/**
+ * leftovers_note_done() - have a list say what is done, before old files go
+ * @c: the container, locked; its list is there
+ * @sectors: as @done of struct leftovers; less than it says already changes nothing
+ * @err: filled on failure, with @err->file
+ *
+ * On disk when it returns. Returns 0 or -1.
+ */
+int leftovers_note_done(const struct container *c, uint64_t sectors, struct svmdk_error *err);
 
 /**
  * leftovers_are_about() - whether a list is about the container that a descriptor is of
@@ -163,19 +200,35 @@ int leftovers_recover(const struct container *c, struct leftovers_found *found,
 bool leftovers_are_about(const struct descriptor *d, const char *text);
 
 /**
- * leftovers_refuse_older() - refuse a descriptor of before what a list is about
+ * leftovers_refuse_older() - refuse a descriptor of before what a list says is done
  * @c: the container
- * @list: status of the list
  * @text: as for leftovers_are_about()
  * @missing: an extent whose file is not there, or NULL
  * @err: filled when it is refused, with the descriptor's file and the extent's line
  *
- * Somebody put it there since, and an extent that was to be used up is missing, or was given
- * back in part: what it had is in what was made. Returns 0, or -1; always that where an extent
- * is missing.
+ * Somebody put it there since. Returns 0, or -1; always that where an extent is missing.
  */
-int leftovers_refuse_older(const struct container *c, const struct stat *list, const char *text,
+int leftovers_refuse_older(const struct container *c, const char *text,
 			   const struct extent *missing, struct svmdk_error *err);
+
+/**
+ * leftovers_done_line() - say where the first sectors of a disk lie
+ * @d: the descriptor in force
+ * @sectors: how many
+ * @line: set to a line of LEFTOVERS_DONE
+ *
+ * Returns 0, or -1 with errno set.
+ */
+int leftovers_done_line(const struct descriptor *d, uint64_t sectors, char line[DONE_LEN]);
+
+/**
+ * leftovers_done_by() - how much is done where a descriptor is in force
+ * @d: it
+ * @text: as for leftovers_are_about()
+ *
+ * What is made takes the place of the disk from its first sector on. Returns sectors.
+ */
+uint64_t leftovers_done_by(const struct descriptor *d, const char *text);
 
 /**
  * leftovers_precede() - whether a file was changed since a list was written

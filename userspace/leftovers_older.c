@@ -3,24 +3,19 @@
 /* Whether a descriptor is of before what a list of leftovers is about. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "hash.h"
 #include "leftovers.h"
 #include "same_time.h"
-#include "size.h"
 
-/**
- * struct made - what a list has of files that were to be made
- * @named: the descriptor names one
- * @there: one is there that it does not name
- */
-struct made {
-	bool named;
-	bool there;
-};
+/* Of a list, the line with all that is before it. */
+#define DONE_END 512
 
 int leftovers_stat(const struct container *c, const char *name, int *folder, char **base,
 		   struct stat *st, struct svmdk_error *err)
@@ -40,114 +35,165 @@ bool leftovers_precede(const struct stat *list, const struct stat *st)
 	return time_since(&list->st_mtim, &st->st_ctim) >= 0;
 }
 
-/* One that cannot be looked at may be there. */
-static bool is_there(const struct container *c, const char *name)
+/* Where the first sectors of a disk lie. */
+static int hash_places(const struct descriptor *d, uint64_t sectors, unsigned char hash[HASH_SIZE])
 {
-	struct svmdk_error ignored;
-	struct stat st;
-	char *base;
-	int folder;
-
-	if (leftovers_stat(c, name, &folder, &base, &st, &ignored))
-		return ignored.code != ENOENT;
-	close(folder);
-	free(base);
-	return true;
-}
-
-/* Without memory one is there, so that nothing is removed. */
-static struct made look_at_made(const struct container *c, const char *text)
-{
-	const size_t key = strlen(LEFTOVERS_MADE);
-	struct made made = { 0 };
-	const char *line;
-	char *name;
-
-	for (line = text; strcmp(line, LEFTOVERS_END); line = strchr(line, '\n') + 1) {
-		if (strncmp(line, LEFTOVERS_MADE, key))
-			continue;
-		name = strndup(line + key, strcspn(line + key, "\n"));
-		if (name && descriptor_names(&c->descriptor, name))
-			made.named = true;
-		else if (!made.there)
-			made.there = !name || is_there(c, name);
-		free(name);
-	}
-	return made;
-}
-
-/* A part of it was given back, or it has had holes always. */
-static bool is_used_in_part(const struct container *c, const struct extent *e)
-{
-	const off_t end = (off_t)extent_end(e);
-	struct svmdk_error ignored;
-	struct stat st;
-	char *base;
-	int folder;
-
-	if (!extent_has_file(e) || leftovers_stat(c, e->name, &folder, &base, &st, &ignored))
-		return false;
-	close(folder);
-	free(base);
-	return S_ISREG(st.st_mode) && (st.st_size < end || st.st_blocks * 512 < st.st_size);
-}
-
-static const struct extent *find_used_in_part(const struct container *c, const char *text)
-{
-	const struct descriptor *d = &c->descriptor;
+	struct svmdk_error err;
 	const struct extent *e;
+	uint64_t part, left = sectors;
+	size_t length;
+	char *text;
+	FILE *to = open_memstream(&text, &length);
+	int ret;
 
-	for (e = d->extents; e < d->extents + d->nr_extents; e++)
-		if (e->name && leftovers_has_line(text, LEFTOVERS_USED, e->name) &&
-		    is_used_in_part(c, e))
-			return e;
-	return NULL;
+	if (!to)
+		return -1;
+	for (e = d->extents; e < d->extents + d->nr_extents && left; e++, left -= part) {
+		part = e->sectors < left ? e->sectors : left;
+		fprintf(to, "%" PRIu64 " %" PRIu64 " %s\n", part, e->offset,
+			extent_has_file(e) ? e->name : "");
+	}
+	ret = ferror(to);
+	if (fclose(to) || ret) {
+		free(text);
+		errno = ENOMEM;
+		return -1;
+	}
+	ret = hash_bytes(hash, text, length, &err);
+	free(text);
+	errno = ENOMEM;
+	return ret;
 }
 
-/*
- * Of one that is not on the list it may be that it is to be repaired first. One that was to
- * be used up is not missing by chance: what was in it is in those that were made. Unless
- * nobody replaced the descriptor since: then the extent was lost in another way.
- */
-static int refuse_missing(const struct container *c, const struct extent *e, bool used,
-			  struct svmdk_error *err)
+int leftovers_done_line(const struct descriptor *d, uint64_t sectors, char line[DONE_LEN])
 {
-	if (used)
+	unsigned char hash[HASH_SIZE];
+	char text[HASH_TEXT_LEN];
+
+	if (hash_places(d, sectors, hash))
+		return -1;
+	snprintf(line, DONE_LEN, LEFTOVERS_DONE "%020" PRIu64 " %s\n", sectors,
+		 hash_format(text, hash));
+	return 0;
+}
+
+/* A list of an older version has none. */
+static const char *find_done(const char *text)
+{
+	const char *at = strstr(text, "\n" LEFTOVERS_DONE);
+
+	return at && strlen(at + 1) >= DONE_LEN - 1 && at[DONE_LEN - 1] == '\n' ? at + 1 : NULL;
+}
+
+static uint64_t sectors_of(const char *done)
+{
+	return strtoull(done + strlen(LEFTOVERS_DONE), NULL, 10);
+}
+
+/* The line alone, in the place that it has: there may be no room for another list. */
+static int write_done(int fd, const char *text, const char *done, const char *line)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -1;
+	if (pwrite(fd, line, DONE_LEN - 1, done - text) != DONE_LEN - 1)
+		return -1;
+	/* What was changed since the list was written is told by this. */
+	if (futimens(fd, (const struct timespec[]){ { .tv_nsec = UTIME_OMIT }, st.st_mtim }))
+		return -1;
+	return fsync(fd);
+}
+
+static int note_done(const struct container *c, int fd, uint64_t sectors)
+{
+	char text[DONE_END + 1] = "", line[DONE_LEN];
+	const ssize_t length = pread(fd, text, DONE_END, 0);
+	const char *done = length < 0 ? NULL : find_done(text);
+
+	if (length < 0)
+		return -1;
+	if (!done || sectors_of(done) >= sectors)
+		return 0;
+	if (leftovers_done_line(&c->descriptor, sectors, line))
+		return -1;
+	return write_done(fd, text, done, line);
+}
+
+int leftovers_note_done(const struct container *c, uint64_t sectors, struct svmdk_error *err)
+{
+	char *name = leftovers_name(c->name);
+	int fd, ret;
+
+	if (!name) {
+		error_errno(err, ENOMEM, "cannot write down what was moved");
+		return error_at(err, c->path, 0);
+	}
+	fd = openat(c->policy.dir.fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	ret = fd < 0 ? -1 : note_done(c, fd, sectors);
+	if (ret) {
+		error_errno(err, errno, "cannot write down what was moved");
+		error_at(err, name, 0);
+	}
+	if (fd >= 0)
+		close(fd);
+	free(name);
+	return ret;
+}
+
+static bool names_made(const char *text, const struct extent *e)
+{
+	return extent_has_file(e) && leftovers_has_line(text, LEFTOVERS_MADE, e->name);
+}
+
+uint64_t leftovers_done_by(const struct descriptor *d, const char *text)
+{
+	uint64_t at = 0, end = 0;
+	size_t i;
+
+	for (i = 0; i < d->nr_extents; i++) {
+		at += d->extents[i].sectors;
+		if (names_made(text, &d->extents[i]))
+			end = at;
+	}
+	return end;
+}
+
+/* Without memory it has, so that nothing is removed. */
+static bool has_other_places(const struct descriptor *d, const char *text)
+{
+	const char *done = find_done(text);
+	char line[DONE_LEN];
+
+	return done && sectors_of(done) &&
+	       (leftovers_done_line(d, sectors_of(done), line) ||
+		strncmp(done, line, DONE_LEN - 1) != 0);
+}
+
+int leftovers_refuse_older(const struct container *c, const char *text,
+			   const struct extent *missing, struct svmdk_error *err)
+{
+	const bool older = has_other_places(&c->descriptor, text);
+
+	if (!older && !missing)
+		return 0;
+	if (older && missing)
 		error_set(err, ESTALE,
-			  "extent %s is missing, which an interrupted command was to use up, so "
-			  "that the descriptor is of before that and what it made may be the only "
-			  "copy; put back the descriptor that was here last",
-			  e->name);
+			  "extent %s is missing, which an interrupted command used up, so that the "
+			  "descriptor is of before that and what it made may be the only copy; put "
+			  "back the descriptor that was here last",
+			  missing->name);
+	else if (older)
+		error_set(
+			err, ESTALE,
+			"the descriptor is of before a step of a command that was interrupted, and "
+			"what that made may be the only copy; put back the descriptor that was "
+			"here last, or remove .%s" LEFTOVERS_SUFFIX " if this is it",
+			c->name);
 	else
 		error_set(err, ENOENT,
 			  "extent %s is missing, so that what an interrupted command left is not "
 			  "cleared up; put it back, or the descriptor that was here last",
-			  e->name);
-	return error_at(err, c->path, e->line);
-}
-
-int leftovers_refuse_older(const struct container *c, const struct stat *list, const char *text,
-			   const struct extent *missing, struct svmdk_error *err)
-{
-	const bool replaced = leftovers_precede(list, &c->st);
-	const struct made made = replaced ? look_at_made(c, text) : (struct made){ 0 };
-	const struct extent *e;
-
-	if (missing)
-		return refuse_missing(
-			c, missing,
-			made.there && leftovers_has_line(text, LEFTOVERS_USED, missing->name), err);
-	/* With --low-space a descriptor names one that was made before anything is used up. */
-	if (!made.there || made.named || !strstr(text, "\n" LEFTOVERS_EACH))
-		return 0;
-	e = find_used_in_part(c, text);
-	if (!e)
-		return 0;
-	error_set(
-		err, ESTALE,
-		"of extent %s an interrupted command used up a part, it seems, so that the "
-		"descriptor is of before that and what it made may be the only copy; put back the "
-		"descriptor that was here last, or remove .%s" LEFTOVERS_SUFFIX " if this is it",
-		e->name, c->name);
-	return error_at(err, c->path, e->line);
+			  missing->name);
+	return error_at(err, c->path, missing ? missing->line : 0);
 }

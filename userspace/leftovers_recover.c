@@ -41,6 +41,7 @@ struct named_range {
  * @nr: number of these
  * @unsynced: folder from which something was removed since its last fsync, or -1
  * @claimants: other descriptors that name files
+ * @look: nothing is to be changed
  * @found: what was done
  */
 struct recovery {
@@ -50,6 +51,7 @@ struct recovery {
 	size_t nr;
 	int unsynced;
 	struct claimants claimants;
+	bool look;
 	struct leftovers_found found;
 };
 
@@ -139,7 +141,7 @@ static int find_named(struct recovery *r, const char *text, struct svmdk_error *
 		if (ret && (!missing || leftovers_has_line(text, LEFTOVERS_USED, e->name)))
 			missing = e;
 	}
-	if (leftovers_refuse_older(r->c, &r->list, text, missing, err))
+	if (leftovers_refuse_older(r->c, text, missing, err))
 		return -1;
 	qsort(r->named, r->nr, sizeof(*r->named), compare_ranges);
 	return 0;
@@ -395,7 +397,9 @@ static int follow(struct recovery *r, char *text, struct svmdk_error *err)
 	char *line, *next;
 	bool made;
 
-	for (line = text; !ret && strcmp(line, LEFTOVERS_END); line = next) {
+	if (!ret && !r->look)
+		ret = leftovers_note_done(r->c, leftovers_done_by(&r->c->descriptor, text), err);
+	for (line = text; !r->look && !ret && strcmp(line, LEFTOVERS_END); line = next) {
 		next = strchr(line, '\n') + 1;
 		made = strncmp(line, LEFTOVERS_MADE, key) == 0;
 		if (!made && strncmp(line, LEFTOVERS_USED, key))
@@ -446,10 +450,11 @@ static int follow_list(struct recovery *r, int fd, const char *name, struct svmd
 		r->found.foreign = true;
 	} else if (!leftovers_are_about(&r->c->descriptor,
 					text + strlen(LEFTOVERS_HEADER) + strlen(self))) {
-		message_warn(r->c->path, 0,
-			     "%s, which an interrupted command left, is about a container that has "
-			     "another name by now; what it made stays where it is",
-			     name);
+		if (!r->look)
+			message_warn(r->c->path, 0,
+				     "%s, which an interrupted command left, is about a container "
+				     "that has another name by now; what it made stays where it is",
+				     name);
 	} else {
 		ret = follow(r, text + strlen(LEFTOVERS_HEADER) + strlen(self), err);
 	}
@@ -475,6 +480,23 @@ static void clear_replacements(const struct container *c)
 		replace_clear(c->policy.dir.fd, name);
 		free(name);
 	}
+}
+
+int leftovers_check(const struct container *c, struct svmdk_error *err)
+{
+	struct recovery r = { .c = c, .unsynced = -1, .look = true };
+	char *name = leftovers_name(c->name);
+	struct svmdk_error ignored;
+	int fd, ret = 0;
+
+	if (!name)
+		return fail(err, ENOMEM, c->path, "cannot look for a list of leftovers");
+	if (leftovers_open(c, name, &fd, &ignored) == 0 && fd >= 0) {
+		ret = follow_list(&r, fd, name, err) && err->code == ESTALE ? -1 : 0;
+		close(fd);
+	}
+	free(name);
+	return ret;
 }
 
 int leftovers_recover(const struct container *c, struct leftovers_found *found,

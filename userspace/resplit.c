@@ -114,7 +114,8 @@ static int list_files(struct resplit_job *job, bool made_only, struct svmdk_erro
 		.nr = nr,
 		.nr_made = nr_made,
 		.nr_stay = nr - nr_stay,
-		.each = plan->extent_sectors,
+		.each = job->low_space ? plan->extent_sectors : 0,
+		.done = job->low_space ? job->begun : 0,
 	};
 	if (made_only)
 		ret = leftovers_rewrite(&job->c, &what, err);

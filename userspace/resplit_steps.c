@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "interrupt.h"
+#include "leftovers.h"
 #include "resplit_job.h"
 #include "size.h"
 
@@ -173,7 +174,7 @@ static int take_step(struct resplit_job *job, const struct step *step, struct sv
 	if (resplit_switch(job, step->end, err))
 		return -1;
 	job->begun = step->end;
-	return give_back(job, step, err);
+	return leftovers_note_done(&job->c, step->end, err) || give_back(job, step, err) ? -1 : 0;
 }
 
 int resplit_by_steps(struct resplit_job *job, struct svmdk_error *err)
