@@ -14,6 +14,7 @@
 #include "control.h"
 #include "extent_map.h"
 #include "interrupt.h"
+#include "leftovers.h"
 #include "message.h"
 #include "progress.h"
 #include "size.h"
@@ -334,7 +335,7 @@ static int check_attached(const struct container *c, struct svmdk_error *err)
 
 static int allocate_container(struct allocation *a, struct svmdk_error *err)
 {
-	if (check_attached(&a->c, err) || container_lock(&a->c, err))
+	if (check_attached(&a->c, err) || container_lock(&a->c, err) || leftovers_check(&a->c, err))
 		return -1;
 	a->todo = calloc(a->c.descriptor.nr_extents, sizeof(*a->todo));
 	if (!a->todo)

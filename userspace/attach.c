@@ -13,6 +13,7 @@
 #include "control.h"
 #include "feed.h"
 #include "interrupt.h"
+#include "leftovers.h"
 #include "marks.h"
 #include "short_name.h"
 #include "size.h"
@@ -115,6 +116,13 @@ static int commit(struct attach *a, struct svmdk_error *err)
 	return 0;
 }
 
+/* Before it is written: behind that what an interrupted command made may be the only copy. */
+static int clear_up(const struct attach *a, struct svmdk_error *err)
+{
+	return a->feed.rdonly ? leftovers_check(&a->container, err) :
+				leftovers_recover(&a->container, NULL, err);
+}
+
 static int attach(struct attach *a, struct svmdk_error *err)
 {
 	if (container_open(&a->container, a->file, a->allow, a->nr_allow, err))
@@ -127,6 +135,8 @@ static int attach(struct attach *a, struct svmdk_error *err)
 		return -1;
 	if (!is_writable(&a->container.descriptor))
 		a->feed.rdonly = true;
+	if (clear_up(a, err))
+		return -1;
 	if (begin(a, err) || feed_extents(&a->feed, 0, "Attaching", err))
 		return -1;
 	/* From the commit on it may be written, and a crash may come. */

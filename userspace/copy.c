@@ -21,6 +21,7 @@
 #include "freeze.h"
 #include "holders.h"
 #include "interrupt.h"
+#include "leftovers.h"
 #include "live_disk.h"
 #include "marks.h"
 #include "message.h"
@@ -144,7 +145,7 @@ static int open_source(struct copy *copy, struct svmdk_error *err)
 	if (copy->disk.name || is_device_name(copy->arg))
 		return -1;
 	if (container_open(&copy->container, copy->arg, NULL, 0, err) ||
-	    container_lock(&copy->container, err))
+	    container_lock(&copy->container, err) || leftovers_check(&copy->container, err))
 		return -1;
 	return recover(copy, err);
 }

@@ -13,6 +13,7 @@
 #include "container.h"
 #include "hash.h"
 #include "interrupt.h"
+#include "leftovers.h"
 #include "marks.h"
 #include "message.h"
 #include "progress.h"
@@ -384,7 +385,7 @@ static int begin(struct hashing *h, struct container *c, struct svmdk_error *err
 	if (!h->m.attached && container_lock(c, err))
 		return -1;
 	/* It may have grown before there was the lock. */
-	if (container_check_current(c, err))
+	if (container_check_current(c, err) || leftovers_check(c, err))
 		return -1;
 	if (h->m.manifest_err.code && h->m.manifest_err.code != ENOENT)
 		message_warn(h->m.manifest_err.file, h->m.manifest_err.line,

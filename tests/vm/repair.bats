@@ -688,7 +688,7 @@ files_and_sums() {
 	# Not by a descriptor that somebody put back, either.
 	cp -p copy/c.vmdk .
 	before=$(files_and_sums)
-	fails_with 1 'extent c-f00[12].vmdk is missing, which an interrupted command was to use up' \
+	fails_with 1 'extent c-f00[12].vmdk is missing, which an interrupted command used up' \
 		svmdk repair c.vmdk --from copy
 	equal "$before" "$(files_and_sums)"
 }

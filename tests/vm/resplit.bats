@@ -443,7 +443,7 @@ killed_everywhere() {
 	before=$(files)
 	for command in "grow disk.vmdk +1M" "resplit disk.vmdk -e 2M"; do
 		# shellcheck disable=SC2086 # words
-		fails_with 1 "disk.vmdk:8: extent disk-f001.vmdk is missing, which an interrupted command was to use up, so that the descriptor is of before that and what it made may be the only copy; put back the descriptor that was here last" \
+		fails_with 1 "disk.vmdk:8: extent disk-f001.vmdk is missing, which an interrupted command used up, so that the descriptor is of before that and what it made may be the only copy; put back the descriptor that was here last" \
 			svmdk $command
 		equal "$before" "$(files)"
 	done
@@ -586,7 +586,7 @@ stopped_at() {
 
 # What it had used up is in the new extents alone, which its list would remove.
 @test "an older descriptor, put back amid a resplit with little space, is refused" {
-	local old=$BATS_TEST_TMPDIR/old.vmdk amid=$BATS_TEST_TMPDIR/amid.vmdk
+	local old=$BATS_TEST_TMPDIR/old.vmdk amid=$BATS_TEST_TMPDIR/amid.vmdk older command before
 	enter ext4
 	make_container disk.vmdk 16384
 	keep disk.vmdk
@@ -598,19 +598,82 @@ stopped_at() {
 	svmdk grow disk.vmdk 8M
 	holds disk.vmdk
 	equal 'disk-f001.vmdk disk.vmdk' "$(files)"
+	# What was only reserved behind its end does not hide what it lacks.
+	fallocate -n -o 8M -l 8M disk-f001.vmdk
+	# One of a step, as a backup may have it that is made meanwhile.
+	mkdir "$BATS_TEST_TMPDIR/other"
+	cp -p disk.vmdk disk-f001.vmdk "$BATS_TEST_TMPDIR/other"
+	strace -qq -f -o /dev/null -e trace=renameat -e inject=renameat:signal=KILL:when=2 \
+		svmdk resplit "$BATS_TEST_TMPDIR/other/disk.vmdk" -e 1M --low-space || true
+	cp -p "$BATS_TEST_TMPDIR/other/disk.vmdk" "$BATS_TEST_TMPDIR/step.vmdk"
+	grep -c '^RW' "$BATS_TEST_TMPDIR/step.vmdk" | grep -x 2
 	strace -qq -f -o /dev/null -e trace=renameat -e inject=renameat:signal=KILL:when=4 \
 		svmdk resplit disk.vmdk -e 1M --low-space || true
 	cp -p disk.vmdk "$amid"
-	cp -p "$old" disk.vmdk
-	for command in 'grow disk.vmdk 9M' 'resplit disk.vmdk -e 2M'; do
-		# shellcheck disable=SC2086 # words
-		fails_with 1 'of extent disk-f001.vmdk an interrupted command used up a part' svmdk $command
+	for older in "$old" "$BATS_TEST_TMPDIR/step.vmdk"; do
+		cp -p "$older" disk.vmdk
+		rm -f .svmdk-disk.vmdk.tmp # what was to replace the descriptor
+		before=$(files)
+		for command in 'grow disk.vmdk 9M' 'resplit disk.vmdk -e 2M' 'attach disk.vmdk' \
+			'attach -r disk.vmdk' 'manifest disk.vmdk' 'allocate disk.vmdk' \
+			"copy disk.vmdk $BATS_TEST_TMPDIR/other"; do
+			# shellcheck disable=SC2086 # words
+			fails_with 1 'disk.vmdk: the descriptor is of before a step of a command that was interrupted' \
+				svmdk $command
+			equal "$before" "$(files)"
+		done
 	done
 	cp -p "$amid" disk.vmdk
 	holds disk.vmdk
 	svmdk resplit disk.vmdk -e 1M --low-space
 	holds disk.vmdk
 	equal 9 "$(files | wc -w)"
+}
+
+# Else a list might lie there for weeks, and what it names be the only copy by then.
+@test "what a killed command left is cleared up by attach, before the disk is written" {
+	local dev
+	enter ext4
+	make_container disk.vmdk 4096 4096
+	keep disk.vmdk
+	strace -qq -f -o /dev/null -e trace=unlinkat -e inject=unlinkat:signal=KILL:when=1 \
+		svmdk resplit disk.vmdk -e 1M || true
+	[ -e .disk.vmdk.svmdk-files ]
+	dev=$(svmdk attach -r disk.vmdk)
+	svmdk detach "$dev"
+	[ -e .disk.vmdk.svmdk-files ]
+	[ -e disk-f001.vmdk ]
+	dev=$(svmdk attach disk.vmdk)
+	[ ! -e .disk.vmdk.svmdk-files ]
+	[ ! -e disk-f001.vmdk ]
+	svmdk detach "$dev"
+	holds disk.vmdk
+	cp -p disk.vmdk "$BATS_TEST_TMPDIR/old.vmdk"
+	strace -qq -f -o /dev/null -e trace=unlinkat -e inject=unlinkat:signal=KILL:when=1 \
+		svmdk grow disk.vmdk 5M || true
+	[ -e .disk.vmdk.svmdk-files ]
+	dev=$(svmdk attach disk.vmdk)
+	write_disk "$dev" $((4 << 20)) 4096
+	svmdk detach "$dev"
+	[ ! -e .disk.vmdk.svmdk-files ]
+	cp -p "$BATS_TEST_TMPDIR/old.vmdk" disk.vmdk
+	svmdk grow disk.vmdk 4M
+	[ -e disk-2-f005.vmdk ]
+}
+
+# What has holes of its own was not used up by anybody.
+@test "a container with holes is split anew after a kill, whatever became of its descriptor" {
+	enter ext4
+	truncate -s 1M disk-f001.vmdk disk-f002.vmdk
+	write_descriptor disk.vmdk 'RW 2048 FLAT "disk-f001.vmdk" 0' 'RW 2048 FLAT "disk-f002.vmdk" 0'
+	keep disk.vmdk
+	strace -qq -f -o /dev/null -e trace=renameat -e inject=renameat:signal=KILL:when=1 \
+		svmdk resplit disk.vmdk -e 512K || true
+	[ -e .disk.vmdk.svmdk-files ]
+	chmod 600 disk.vmdk
+	svmdk resplit disk.vmdk -e 512K
+	holds disk.vmdk
+	equal 5 "$(files | wc -w)"
 }
 
 @test "extents that are named with a folder are split anew, be it the descriptor's own" {
