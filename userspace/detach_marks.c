@@ -40,6 +40,20 @@ static bool was_dirty(const struct detach_marks *d, size_t extent)
 	return d->dirty[extent / 8] & 1 << extent % 8;
 }
 
+/*
+ * It is another file than before the detach, which was held since, so that its inode is nobody
+ * else's; or somebody wrote it. In the same tick of a coarse clock the new one has the same
+ * mtime, and its CID is as long. What the sidecar has of inode and ctime would not do: it may
+ * be of before a chmod, and that is no reason to call a damaged descriptor changed.
+ */
+static bool has_new_descriptor(const struct detach_marks *d, size_t descriptor)
+{
+	const struct facts *now = &d->m.members.list[descriptor].facts;
+
+	return now->inode != d->c.st.st_ino ||
+	       !facts_same_content(&d->m.entries[descriptor].facts, now);
+}
+
 int detach_marks_end(struct detach_marks *d, struct svmdk_error *err)
 {
 	const bool all = marks_unended(&d->m);
@@ -53,9 +67,7 @@ int detach_marks_end(struct detach_marks *d, struct svmdk_error *err)
 		if (was_dirty(d, i) || (all && d->m.members.list[member].writable))
 			marks_set_changed(&d->m, member);
 	}
-	if (members_look(&d->m.members, descriptor) ||
-	    !facts_same_content(&d->m.entries[descriptor].facts,
-				&d->m.members.list[descriptor].facts))
+	if (members_look(&d->m.members, descriptor) || has_new_descriptor(d, descriptor))
 		marks_set_changed(&d->m, descriptor);
 	return marks_write(&d->m, SESSION_NONE, err);
 }

@@ -480,6 +480,64 @@ static void a_detach_marks_what_is_dirty(void **state)
 	close_marks(&c, &m);
 }
 
+/* As a new CID does: another text of that length, in the same tick of a coarse clock. */
+static void replace_within_a_tick(void)
+{
+	struct timespec times[2];
+	struct stat st;
+
+	assert_int_equal(stat("d", &st), 0);
+	times[0] = st.st_atim;
+	times[1] = st.st_mtim;
+	scratch_file("e", DESCRIPTOR, 0);
+	assert_int_equal(utimensat(AT_FDCWD, "e", times, 0), 0);
+	assert_int_equal(rename("e", "d"), 0);
+}
+
+/* Returns what is known of the descriptor after a session; it has a new CID at the end with @cid. */
+static enum change descriptor_after_session(bool cid)
+{
+	struct detach_marks d;
+	struct svmdk_error err;
+	enum change change;
+	struct device device;
+	struct container c;
+	struct marks m;
+
+	attach_marks(&c);
+	make_device(&device);
+	assert_int_equal(detach_marks_begin(&d, &device, &err), 0);
+	assert_true(d.usable);
+	if (cid)
+		replace_within_a_tick();
+	assert_int_equal(detach_marks_end(&d, &err), 0);
+	detach_marks_free(&d);
+	device_free(&device);
+	assert_int_equal(container_open(&c, "d", NULL, 0, &err), 0);
+	assert_int_equal(marks_open(&m, &c, true, &err), 0);
+	open_again(&c, &m);
+	change = marks_change(&m, THE_DESCRIPTOR);
+	close_marks(&c, &m);
+	return change;
+}
+
+static void a_detach_marks_a_new_descriptor_whatever_its_time(void **state)
+{
+	struct container c;
+	struct marks m;
+
+	(void)state;
+	make_marks(&c, &m);
+	close_marks(&c, &m);
+	assert_int_equal(descriptor_after_session(false), CHANGE_NONE);
+	/* What came between the manifest and the attach is not svmdk's. */
+	assert_int_equal(chmod("d", 0600), 0);
+	assert_int_equal(descriptor_after_session(false), CHANGE_TOUCHED);
+	replace_within_a_tick();
+	assert_int_equal(descriptor_after_session(false), CHANGE_TOUCHED);
+	assert_int_equal(descriptor_after_session(true), CHANGE_WRITTEN);
+}
+
 static void a_detach_that_is_sure_of_nothing_marks_all(void **state)
 {
 	struct detach_marks d;
@@ -596,6 +654,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(without_a_sidecar_an_attach_makes_none, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_detach_marks_what_is_dirty, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_detach_marks_a_new_descriptor_whatever_its_time,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_detach_that_is_sure_of_nothing_marks_all, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_detach_of_another_descriptor_marks_nothing,

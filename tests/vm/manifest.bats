@@ -85,6 +85,43 @@ session() {
 	done
 }
 
+# manifest_and_session EXTENT: as one has them in a script; whether the file system's clock
+# stood still from the descriptor of before to that of after
+manifest_and_session() {
+	local before
+	touch c.vmdk
+	svmdk manifest c.vmdk
+	before=$(stat -c %Y c.vmdk)
+	cp c.vmdk "$BATS_TEST_TMPDIR"
+	session --io=auto "$1"
+	[ "$before" = "$(stat -c %Y c.vmdk)" ]
+}
+
+# A second on the one, two on the other; and a CID is as long as the one before.
+@test "a new CID is known for one where times are coarse" {
+	local type
+	for type in "ext4 /job/disks/data -I 128" vfat; do
+		cd /
+		clean_up
+		# shellcheck disable=SC2086 # words
+		make_backing $type
+		cd "$BACKING"
+		svmdk create c.vmdk 6M -e 1M
+		eventually manifest_and_session 2
+		! cmp -s c.vmdk "$BATS_TEST_TMPDIR/c.vmdk" || false
+		cp c.vmdk new
+		equal "c-f002.vmdk c.vmdk" "$(changed)"
+		# The copy has the descriptor of before, as the manifest does.
+		svmdk repair c.vmdk --from "$BATS_TEST_TMPDIR"
+		cmp c.vmdk new
+		equal "c.vmdk.sha256: 7 files, 2 hashed" "$(svmdk manifest c.vmdk)"
+		equal "" "$(changed)"
+		# Without a new one there is nothing to mark.
+		session --io=auto
+		equal "" "$(changed)"
+	done
+}
+
 @test "a session that writes nothing changes nothing" {
 	svmdk manifest c.vmdk
 	session --io=auto
