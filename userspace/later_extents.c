@@ -23,14 +23,15 @@ static int fail(struct svmdk_error *err, int code)
 	return error_errno(err, code, "cannot look whether the disk has grown");
 }
 
-static int has_grown(const struct older *o, const char *name, const char *what,
+/* Whoever names it too may be one of after it, or another container's; the user can tell. */
+static int has_grown(const struct older *o, const char *name, const char *what, const char *by,
 		     struct svmdk_error *err)
 {
 	return error_set(err, ESTALE,
-			 "not put back: %s %s, so the disk may have grown since, or been split "
+			 "not put back: %s %s%s%s, so the disk may have grown since, or been split "
 			 "anew, and the descriptor in %s be of before that; put back one of after "
 			 "it, or copy that one by hand if the disk was not grown or split anew",
-			 name, what, o->from->dir.path);
+			 name, what, by ? " and named by " : "", by ? by : "", o->from->dir.path);
 }
 
 /* Returns 0 with the status, 1 when there is nothing of that name, or -1. */
@@ -81,7 +82,7 @@ static int refuse_longer(const struct older *o, const char *name, const struct s
 	    (look_at(o->from, name, &copy, &ignored) == 0 && S_ISREG(copy.st_mode) &&
 	     copy.st_size >= st->st_size))
 		return 0;
-	return has_grown(o, name, "is longer than the copy's", err);
+	return has_grown(o, name, "is longer than the copy's", NULL, err);
 }
 
 /* Most are what they were, where they were. */
@@ -177,7 +178,7 @@ static int search(const struct older *o, const struct extent_naming *n, int fold
 		return -1;
 	ret = find_first(o, n, dir, &first, err);
 	if (!ret && first)
-		ret = has_grown(o, first, "is there", err);
+		ret = has_grown(o, first, "is there", NULL, err);
 	free(first);
 	closedir(dir);
 	return ret;
@@ -192,6 +193,7 @@ static int search(const struct older *o, const struct extent_naming *n, int fold
  * @fd: that, open
  * @claimants: other descriptors that name files
  * @first: name of the first that was found, or NULL
+ * @by: who names that, as far as is known, or NULL
  */
 struct reshape {
 	const struct older *o;
@@ -201,6 +203,7 @@ struct reshape {
 	int fd;
 	struct claimants claimants;
 	char *first;
+	const char *by;
 };
 
 /* All of the disk, or a part of it. */
@@ -214,17 +217,56 @@ static bool is_filled(const struct reshape *r, const char *base, bool flat)
 }
 
 /*
- * Another container may be called so, and name it. A copy of this one's later descriptor,
- * kept beside it (c.vmdk.bak), is none: it tells of the same disk.
+ * Another container may be called so: c-2.vmdk names c-2-f001.vmdk for its own. A copy of this
+ * one's later descriptor may have any name that somebody gave it (c.vmdk.bak, old-c.vmdk, c),
+ * and tells of the same disk.
  */
-static int is_claimed(struct reshape *r, const char *base, bool *claimed, struct svmdk_error *err)
+static int is_others(const struct reshape *r, const char *base, const char *by, bool *others,
+		     struct svmdk_error *err)
 {
-	const char *self = r->o->self;
-	const struct claim *by;
+	char *stem = extent_stem(by);
+	size_t length;
 
-	if (claimants_find(&r->claimants, r->fd, base, &by, err))
+	if (!stem)
+		return fail(err, ENOMEM);
+	length = strlen(stem);
+	*others = length > strlen(r->stem) && strncmp(base, stem, length) == 0 &&
+		  base[length] == '-';
+	free(stem);
+	return 0;
+}
+
+/* There may be copies of the other one's descriptor beside it. Sets @by to one that is none. */
+static int find_others(const struct reshape *r, const struct claims *all, const char *base,
+		       bool *others, const char **by, struct svmdk_error *err)
+{
+	struct claims rest = *all;
+	const struct claim *claim;
+	size_t nr;
+
+	while (!*others && (claim = claims_find(&rest, base))) {
+		nr = claim - rest.list + 1;
+		rest.list += nr;
+		rest.nr -= nr;
+		if (!claim->text)
+			continue;
+		if (is_others(r, base, claim->by, others, err))
+			return -1;
+		*by = claim->by;
+	}
+	return 0;
+}
+
+static int is_claimed(struct reshape *r, const char *base, bool *claimed, const char **by,
+		      struct svmdk_error *err)
+{
+	const struct claim *any;
+
+	*claimed = false;
+	if (claimants_find(&r->claimants, r->fd, base, &any, err) ||
+	    find_others(r, &r->claimants.here, base, claimed, by, err) ||
+	    find_others(r, &r->claimants.there, base, claimed, by, err))
 		return -1;
-	*claimed = by && by->text && strncmp(by->by, self, strlen(self)) != 0;
 	return 0;
 }
 
@@ -232,6 +274,7 @@ static int is_claimed(struct reshape *r, const char *base, bool *claimed, struct
 static int look_at_reshaped(struct reshape *r, const char *base, struct svmdk_error *err)
 {
 	bool flat, claimed = true;
+	const char *by = NULL;
 	int ret = 0;
 	char *name;
 
@@ -241,13 +284,14 @@ static int look_at_reshaped(struct reshape *r, const char *base, struct svmdk_er
 		return fail(err, ENOMEM);
 	if ((!r->first || strcmp(name, r->first) < 0) && is_unknown(r->o, r->fd, base, name) &&
 	    is_filled(r, base, flat))
-		ret = is_claimed(r, base, &claimed, err);
+		ret = is_claimed(r, base, &claimed, &by, err);
 	if (ret || claimed) {
 		free(name);
 		return ret;
 	}
 	free(r->first);
 	r->first = name;
+	r->by = by;
 	return 0;
 }
 
@@ -268,7 +312,7 @@ static int look_at_all(struct reshape *r, struct svmdk_error *err)
 }
 
 /* Beside the first extent, in which the first new one would begin. */
-static int find_reshaped(struct reshape *r, const char *beside, struct svmdk_error *err)
+static int look_beside(struct reshape *r, const char *beside, struct svmdk_error *err)
 {
 	struct stat self;
 	char *base;
@@ -280,6 +324,8 @@ static int find_reshaped(struct reshape *r, const char *beside, struct svmdk_err
 	if (fstatat(r->o->to->dir.fd, r->o->self, &self, AT_SYMLINK_NOFOLLOW) == 0)
 		r->claimants.self_st = &self;
 	ret = look_at_all(r, err);
+	if (!ret && r->first)
+		ret = has_grown(r->o, r->first, "is there", r->by, err);
 	claimants_forget(&r->claimants);
 	close(r->fd);
 	free(base);
@@ -308,9 +354,7 @@ static int refuse_reshaped(const struct older *o, const struct extent_naming *n,
 	if (!r.stem || !r.folder)
 		ret = fail(err, ENOMEM);
 	else
-		ret = find_reshaped(&r, beside, err);
-	if (!ret && r.first)
-		ret = has_grown(o, r.first, "is there", err);
+		ret = look_beside(&r, beside, err);
 	free(r.first);
 	free(r.folder);
 	free(r.stem);

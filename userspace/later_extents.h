@@ -34,9 +34,10 @@ struct older {
  * disk. What tells is what a growth leaves: a file named as the next ones of this disk
  * would be that neither the descriptor nor the manifest has, or a last extent that is longer
  * than the descriptor says and than its copy. So does one that is named as those are which
- * svmdk resplit makes, with something in it, unless another container names it. Nor is it
- * put back where a list of leftovers has a file that was to be made, is there, and is of
- * neither. Returns 0 or -1.
+ * svmdk resplit makes, with something in it, unless another container names it: one whose own
+ * extents would be named so, for any other descriptor may be a copy of this one's later one.
+ * Nor is it put back where a list of leftovers has a file that was to be made, is there, and
+ * is of neither. Returns 0 or -1.
  */
 int later_extents_refuse(const struct older *o, struct svmdk_error *err);
 

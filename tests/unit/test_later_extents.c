@@ -10,18 +10,21 @@
 #include "scratch.h"
 
 #define HEAD "# Disk DescriptorFile\nversion=1\nCID=a4c1\ncreateType=\"twoGbMaxExtentFlat\"\n"
+#define LATER HEAD "RW 8 FLAT \"c-2-f001.vmdk\" 0\n"
 #define TWO HEAD "RW 8 FLAT \"c-f001.vmdk\" 0\nRW 8 FLAT \"c-f002.vmdk\" 0\n"
 
 static const unsigned char hash[HASH_SIZE];
 
 /**
  * struct folders - the disk's, in which the test is, and the copy's
+ * @self: name of the descriptor
  * @scratch: the first
  * @to: the same
  * @from: the second, "copy" in it
  * @m: the manifest
  */
 struct folders {
+	const char *self;
 	struct scratch scratch;
 	struct open_policy to;
 	struct open_policy from;
@@ -43,6 +46,7 @@ static int enter(void **state)
 	assert_int_equal(open_policy_init(&f->from, path, &none, &err), 0);
 	scratch_file("c-f001.vmdk", "", 4096);
 	scratch_file("c-f002.vmdk", "", 4096);
+	f->self = "c.vmdk";
 	*state = f;
 	return 0;
 }
@@ -62,7 +66,7 @@ static int leave(void **state)
 static int ask(const struct folders *f, const char *text, struct svmdk_error *err)
 {
 	struct descriptor d;
-	const struct older o = { "c.vmdk", &d, &f->m, &f->to, &f->from };
+	const struct older o = { f->self, &d, &f->m, &f->to, &f->from };
 	int ret;
 
 	if (descriptor_parse(&d, text, strlen(text), err))
@@ -212,6 +216,63 @@ static void what_a_resplit_makes_tells(void **state)
 	refuse(f, TWO, "put back: c-flat.vmdk is there");
 }
 
+/* The only one of after the resplit, maybe; its name lets the user tell. */
+static void a_copy_of_the_later_descriptor_has_any_name(void **state)
+{
+	static const char *const names[] = {
+		"backup-of-c.vmdk", "a", "c", "c.VMDK", "c-2.vmdk.bak", "c-2-f001.vmdk.bak", "c-",
+	};
+	char why[64];
+	size_t i;
+
+	scratch_file("c-2-f001.vmdk", "", 4096);
+	for (i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		scratch_file(names[i], LATER, 0);
+		snprintf(why, sizeof(why), "c-2-f001.vmdk is there and named by %s, so", names[i]);
+		refuse(*state, TWO, why);
+		assert_int_equal(unlink(names[i]), 0);
+	}
+}
+
+static void another_container_is_known_by_its_extents_names(void **state)
+{
+	struct folders *f = *state;
+
+	scratch_file("c-2-f001.vmdk", "", 4096);
+	scratch_file("c-2.vmdk", LATER, 0);
+	f->self = "c";
+	accept(f, TWO);
+	/* So it is when there are copies of its descriptor. */
+	scratch_file("a", LATER, 0);
+	scratch_file("c-2.vmdk.bak", LATER, 0);
+	scratch_file("z", LATER, 0);
+	accept(f, TWO);
+}
+
+/* It may be c.vmdk's, or c.vmdk a copy: this one's would be named so, too. */
+static void of_a_shorter_name_it_may_be_a_copy(void **state)
+{
+	struct folders *f = *state;
+
+	scratch_file("c-2-f001.vmdk", "", 4096);
+	scratch_file("c-2-2-f001.vmdk", "", 4096);
+	scratch_file("c.vmdk", LATER, 0);
+	f->self = "c-2.vmdk";
+	refuse(f, HEAD "RW 8 FLAT \"c-2-2-f001.vmdk\" 0\n",
+	       "c-2-f001.vmdk is there and named by c.vmdk, so");
+}
+
+static void another_container_may_be_where_its_extents_are(void **state)
+{
+	const char *text = HEAD "RW 8 FLAT \"sub/c-f001.vmdk\" 0\n";
+
+	scratch_file("sub/c-2-f001.vmdk", "", 4096);
+	scratch_file("sub/c-2.vmdk", HEAD "RW 8 FLAT \"c-2-f001.vmdk\" 0\n", 0);
+	accept(*state, text);
+	assert_int_equal(rename("sub/c-2.vmdk", "sub/c-old.vmdk"), 0);
+	refuse(*state, text, "sub/c-2-f001.vmdk is there and named by c-old.vmdk");
+}
+
 static void it_makes_them_where_the_first_one_is(void **state)
 {
 	struct folders *f = *state;
@@ -251,7 +312,7 @@ static void a_list_that_cannot_be_read_may_tell_so(void **state)
 static bool is_later(const struct folders *f, const char *text)
 {
 	struct descriptor d, now;
-	const struct older o = { "c.vmdk", &d, &f->m, &f->to, &f->from };
+	const struct older o = { f->self, &d, &f->m, &f->to, &f->from };
 	struct svmdk_error err;
 	bool later;
 
@@ -300,6 +361,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_last_extent_that_became_longer_tells, enter,
 						leave),
 		cmocka_unit_test_setup_teardown(what_a_resplit_makes_tells, enter, leave),
+		cmocka_unit_test_setup_teardown(a_copy_of_the_later_descriptor_has_any_name, enter,
+						leave),
+		cmocka_unit_test_setup_teardown(another_container_is_known_by_its_extents_names,
+						enter, leave),
+		cmocka_unit_test_setup_teardown(of_a_shorter_name_it_may_be_a_copy, enter, leave),
+		cmocka_unit_test_setup_teardown(another_container_may_be_where_its_extents_are,
+						enter, leave),
 		cmocka_unit_test_setup_teardown(it_makes_them_where_the_first_one_is, enter, leave),
 		cmocka_unit_test_setup_teardown(what_an_interrupted_command_made_tells, enter,
 						leave),

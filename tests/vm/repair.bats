@@ -158,6 +158,41 @@ is_not_put_back() {
 	as_before c.vmdk c-f00{1,2,3,4}.vmdk
 }
 
+# It may be the only one that is left of the newer shape.
+@test "a copy of the newer descriptor beside it is none of another container, whatever its name" {
+	local name
+	svmdk resplit c.vmdk -e 512K
+	cp -p c.vmdk newer
+	rm c.vmdk
+	cp -p copy/c.vmdk.sha256 .
+	for name in backup-of-c.vmdk a c c-2.vmdk.bak; do
+		mv newer $name
+		fails_with 1 "c-2-f001.vmdk is there and named by $name, so the disk may have" \
+			svmdk repair c.vmdk --from copy
+		mv $name newer
+	done
+	[ ! -e c.vmdk ]
+	equal "" "$(find . -maxdepth 1 -name 'c-f*')"
+	# That is what helps.
+	cp -p newer c.vmdk
+	rm c.vmdk.sha256
+	svmdk manifest c.vmdk
+	svmdk verify c.vmdk
+}
+
+@test "another container whose name begins alike is no copy of this one" {
+	local copies=$BATS_TEST_TMPDIR
+	svmdk create disk 4M -e 1M
+	svmdk manifest disk
+	cp -p disk disk-f* "$copies"
+	svmdk create disk-2.vmdk 2M -e 1M
+	cp disk-2.vmdk a-copy-of-that
+	rm disk
+	svmdk repair disk --from "$copies"
+	cmp disk "$copies/disk"
+	svmdk verify disk
+}
+
 # Neither has what was written behind the end of the copy another place.
 @test "an extent that became longer is not replaced by its copy of before that" {
 	rm -r c.vmdk.* copy good
