@@ -62,8 +62,8 @@ source_key() {
 		sort | xargs cat | sha256sum | cut -c1-12
 }
 
-# judge TABLE: as much of each as is wanted
-judge() {
+# judge_coverage TABLE: as much of each as is wanted
+judge_coverage() {
 	local folder share
 	for folder in kmod/ userspace/; do
 		share=$(awk -v name="$folder" '$1 == name { print $5 }' "$1")
@@ -102,6 +102,6 @@ coverage() {
 	done
 	unite "$folder"/*.gcov | tee "$folder/table"
 	echo "# lines that were not reached: $unreached"
-	[[ -n $parts${F-} ]] || judge "$folder/table"
+	[[ -n $parts${F-} ]] || judge_coverage "$folder/table"
 	sum_up
 }

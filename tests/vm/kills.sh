@@ -103,7 +103,7 @@ was_killed() {
 }
 
 # What a kill left, or that nobody lived to say it.
-judge() {
+judge_kill() {
 	local number=$1
 	[[ -n ${killed[number]-} ]] || return 0
 	if [[ " ${survivors[*]} " == *" $number "* ]]; then
@@ -135,7 +135,7 @@ kill_guests() {
 	for ((i = 0; i < KILLS; i++)); do
 		number=$((i % ${#trials[@]}))
 		boot_trials "$kernel" "$dir" '' "$number"
-		judge "$number" || continue
+		judge_kill "$number" || continue
 		if ! was_killed; then
 			complain "$kernel: kill $((i + 1)): ${trials[number]}: it writes until it is killed"
 			continue
@@ -148,6 +148,6 @@ kill_guests() {
 	done)
 	boot_trials "$kernel" "$dir" yes "${numbers[@]}"
 	for number in "${numbers[@]}"; do
-		judge "$number" || true
+		judge_kill "$number" || true
 	done
 }
