@@ -366,10 +366,28 @@ int container_replace_text(struct container *c, const char *text, size_t length,
 	return read_descriptor(c, err);
 }
 
+/*
+ * A CID is as long as the one before. Where times are coarse, two seconds on FAT, rsync and
+ * the sidecar would take the new descriptor for the old one.
+ */
+static int set_other_time(struct container *c, const struct timespec *before,
+			  struct svmdk_error *err)
+{
+	const struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, { before->tv_sec + 2, 0 } };
+
+	if (time_since(before, &c->st.st_mtim))
+		return 0;
+	if (futimens(c->fd, times) || fsync(c->fd) || fstat(c->fd, &c->st))
+		return fail(err, errno, c->path, "cannot set its time");
+	c->policy.descriptor = c->st;
+	return 0;
+}
+
 int container_new_cid(struct container *c, struct svmdk_error *err)
 {
 	const struct descriptor *d = &c->descriptor;
 	bool was_locked = c->locked;
+	struct timespec before;
 	size_t length;
 	char *text;
 	int ret;
@@ -379,8 +397,11 @@ int container_new_cid(struct container *c, struct svmdk_error *err)
 		return -1;
 	if (descriptor_text_with_cid(d, descriptor_new_cid(d->cid), &text, &length, err))
 		return error_at(err, c->path, 0);
+	before = c->st.st_mtim;
 	ret = container_replace_text(c, text, length, err);
 	free(text);
+	if (!ret)
+		ret = set_other_time(c, &before, err);
 	if (!ret && !was_locked) {
 		flock(c->fd, LOCK_UN);
 		c->locked = false;
