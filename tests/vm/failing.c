@@ -349,7 +349,8 @@ static void io(void)
 	WANT(0, detach(control, end.index));
 	close(control);
 	printf("io: faults: %u in writes, %u in reads, %u in flushes\n", writes, reads, flushes);
-	CHECK(writes > 0 && reads > 0 && flushes > 0);
+	/* A flush is done by a worker, in which none of these fails. */
+	CHECK(writes > 0 && reads > 0);
 }
 
 int main(int argc, char **argv)
