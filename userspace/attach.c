@@ -119,8 +119,16 @@ static int commit(struct attach *a, struct svmdk_error *err)
 /* Before it is written: behind that what an interrupted command made may be the only copy. */
 static int clear_up(const struct attach *a, struct svmdk_error *err)
 {
-	return a->feed.rdonly ? leftovers_check(&a->container, err) :
-				leftovers_recover(&a->container, NULL, err);
+	int ret;
+
+	if (a->feed.rdonly)
+		return leftovers_check(&a->container, err);
+	ret = leftovers_recover(&a->container, NULL, err);
+	if (!ret || err->code != EPERM)
+		return ret;
+	/* Another user's is for him to follow. */
+	message_warn(err->file, err->line, "%s", err->text);
+	return 0;
 }
 
 static int attach(struct attach *a, struct svmdk_error *err)

@@ -368,14 +368,15 @@ int container_replace_text(struct container *c, const char *text, size_t length,
 
 /*
  * A CID is as long as the one before. Where times are coarse, two seconds on FAT, rsync and
- * the sidecar would take the new descriptor for the old one.
+ * the sidecar would take the new descriptor for the old one. A later time, never an earlier
+ * one, which was another one's perhaps.
  */
 static int set_other_time(struct container *c, const struct timespec *before,
 			  struct svmdk_error *err)
 {
 	const struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, { before->tv_sec + 2, 0 } };
 
-	if (time_since(before, &c->st.st_mtim))
+	if (time_since(before, &c->st.st_mtim) > 0)
 		return 0;
 	if (futimens(c->fd, times) || fsync(c->fd) || fstat(c->fd, &c->st))
 		return fail(err, errno, c->path, "cannot set its time");

@@ -91,18 +91,25 @@ static uint64_t sectors_of(const char *done)
 }
 
 /* The line alone, in the place that it has: there may be no room for another list. */
-static int write_done(int fd, const char *text, const char *done, const char *line)
+static int write_done(int fd, const char *line, off_t at)
 {
+	const struct timespec *mtime;
 	struct stat st;
+	ssize_t done;
+	int code;
 
 	if (fstat(fd, &st))
 		return -1;
-	if (pwrite(fd, line, DONE_LEN - 1, done - text) != DONE_LEN - 1)
-		return -1;
-	/* What was changed since the list was written is told by this. */
-	if (futimens(fd, (const struct timespec[]){ { .tv_nsec = UTIME_OMIT }, st.st_mtim }))
-		return -1;
-	return fsync(fd);
+	done = pwrite(fd, line, DONE_LEN - 1, at);
+	code = done < 0 ? errno : done < (ssize_t)DONE_LEN - 1 ? EIO : 0;
+	/* Where no file has a time of birth this tells what was changed since it was written. */
+	mtime = &st.st_mtim;
+	if (futimens(fd, (const struct timespec[]){ { .tv_nsec = UTIME_OMIT }, *mtime }) && !code)
+		code = errno;
+	if (!code)
+		return fsync(fd);
+	errno = code;
+	return -1;
 }
 
 static int note_done(const struct container *c, int fd, uint64_t sectors)
@@ -113,11 +120,28 @@ static int note_done(const struct container *c, int fd, uint64_t sectors)
 
 	if (length < 0)
 		return -1;
-	if (!done || sectors_of(done) >= sectors)
+	if (!done || !sectors)
 		return 0;
+	/* Whoever wrote that may have been killed before it was on disk. */
+	if (sectors_of(done) >= sectors)
+		return fsync(fd);
 	if (leftovers_done_line(&c->descriptor, sectors, line))
 		return -1;
-	return write_done(fd, text, done, line);
+	return write_done(fd, line, done - text);
+}
+
+/* Returns it open for writing, or -1 with errno set. */
+static int reopen(int fd)
+{
+	int again;
+
+	if (fd < 0) {
+		errno = ENOENT;
+		return -1;
+	}
+	again = safe_reopen(fd, O_RDWR);
+	close(fd);
+	return again;
 }
 
 int leftovers_note_done(const struct container *c, uint64_t sectors, struct svmdk_error *err)
@@ -129,7 +153,11 @@ int leftovers_note_done(const struct container *c, uint64_t sectors, struct svmd
 		error_errno(err, ENOMEM, "cannot write down what was moved");
 		return error_at(err, c->path, 0);
 	}
-	fd = openat(c->policy.dir.fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (leftovers_open(c, name, &fd, err)) {
+		free(name);
+		return -1;
+	}
+	fd = reopen(fd);
 	ret = fd < 0 ? -1 : note_done(c, fd, sectors);
 	if (ret) {
 		error_errno(err, errno, "cannot write down what was moved");
@@ -159,15 +187,19 @@ uint64_t leftovers_done_by(const struct descriptor *d, const char *text)
 	return end;
 }
 
-/* Without memory it has, so that nothing is removed. */
+/*
+ * Without memory it has, so that nothing is removed. And where it cannot be told: a list that
+ * an older version left of a resplit, and none of the new extents named.
+ */
 static bool has_other_places(const struct descriptor *d, const char *text)
 {
 	const char *done = find_done(text);
 	char line[DONE_LEN];
 
-	return done && sectors_of(done) &&
-	       (leftovers_done_line(d, sectors_of(done), line) ||
-		strncmp(done, line, DONE_LEN - 1) != 0);
+	if (!done)
+		return strstr(text, "\n" LEFTOVERS_EACH) && !leftovers_done_by(d, text);
+	return sectors_of(done) && (leftovers_done_line(d, sectors_of(done), line) ||
+				    strncmp(done, line, DONE_LEN - 1) != 0);
 }
 
 int leftovers_refuse_older(const struct container *c, const char *text,

@@ -40,7 +40,8 @@ int leftovers_open(const struct container *c, const char *name, int *fd, struct 
 	int ret = -1;
 
 	*fd = -1;
-	if (path_fd < 0 && errno == ENOENT)
+	/* Beside a descriptor of such a long name there can be none. */
+	if (path_fd < 0 && (errno == ENOENT || errno == ENAMETOOLONG))
 		return 0;
 	if (path_fd < 0)
 		return fail(err, errno, name, "cannot open the list of leftovers");

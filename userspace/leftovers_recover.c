@@ -104,6 +104,9 @@ static int find_extent(struct recovery *r, const struct extent *e, struct svmdk_
 	if (!e->name || e->type == EXTENT_ZERO)
 		return 0;
 	if (leftovers_stat(r->c, e->name, &folder, &base, &st, err)) {
+		/* What is not opened may be out of reach, and what is on the list is not. */
+		if (!extent_has_file(e) && err->code != ENOMEM)
+			return 0;
 		if (err->code == ENOENT)
 			return extent_has_file(e);
 		return error_at(err, r->c->path, e->line);
@@ -429,6 +432,23 @@ static bool is_at_home(const char *text, const char *self, const char *home)
 	       strncmp(text, home, strlen(home)) == 0;
 }
 
+/*
+ * When it was written is told by its birth, too: to write in it what is done moves its mtime,
+ * if only for a moment.
+ */
+static int look_at_list(int fd, struct stat *st)
+{
+	struct statx birth;
+	struct timespec time;
+
+	if (fstat(fd, st) || statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &birth))
+		return -1;
+	time = (struct timespec){ birth.stx_btime.tv_sec, birth.stx_btime.tv_nsec };
+	if ((birth.stx_mask & STATX_BTIME) && time_since(&time, &st->st_mtim) > 0)
+		st->st_mtim = time;
+	return 0;
+}
+
 static int follow_list(struct recovery *r, int fd, const char *name, struct svmdk_error *err)
 {
 	char self[SELF_LEN], home[SELF_LEN];
@@ -436,7 +456,7 @@ static int follow_list(struct recovery *r, int fd, const char *name, struct svmd
 	char *text = leftovers_read(fd, &length);
 	int ret = 0;
 
-	if (!text || fstat(fd, &r->list) || self_line(fd, self) ||
+	if (!text || look_at_list(fd, &r->list) || self_line(fd, self) ||
 	    leftovers_home_line(r->c, home)) {
 		ret = fail(err, errno, name, "cannot read the list of leftovers");
 	} else if (!leftovers_are_complete(text, length)) {

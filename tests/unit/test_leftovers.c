@@ -335,6 +335,20 @@ static void gives_back_nothing_of_what_has_other_names(void **state)
 	free(text);
 }
 
+/* Until a file that is made now is younger than that one. */
+static void wait_a_tick(const char *name)
+{
+	struct stat st, now;
+
+	assert_int_equal(stat(name, &st), 0);
+	do {
+		assert_true(unlink("tick") == 0 || errno == ENOENT);
+		scratch_file("tick", "", 0);
+		assert_int_equal(stat("tick", &now), 0);
+	} while (now.st_ctim.tv_sec == st.st_ctim.tv_sec &&
+		 now.st_ctim.tv_nsec == st.st_ctim.tv_nsec);
+}
+
 /* An older descriptor that is kept beside does not keep the old files. */
 static void removes_what_was_used_up_whoever_names_it(void **state)
 {
@@ -344,6 +358,7 @@ static void removes_what_was_used_up_whoever_names_it(void **state)
 
 	scratch_file("old", "o", 4096);
 	other_descriptor("c.vmdk.old", "old");
+	wait_a_tick("old");
 	assert_int_equal(begin_list(w, names, 4, 3, &err), 0);
 	assert_int_equal(recover(w).removed, 1);
 	assert_false(exists("old"));
@@ -654,6 +669,89 @@ static void notes_what_is_done_before_it_clears_up(void **state)
 	container_close(&now);
 }
 
+/* As an older version left it. */
+static void drop_done_line(void)
+{
+	size_t length;
+	char *text = scratch_read(LIST, &length), *from = strstr(text, LEFTOVERS_DONE), *to;
+	FILE *f;
+
+	to = strchr(from, '\n') + 1;
+	memmove(from, to, strlen(to) + 1);
+	/* It is the same file still. */
+	f = fopen(LIST, "r+");
+	assert_non_null(f);
+	assert_int_equal(ftruncate(fileno(f), 0), 0);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+	free(text);
+}
+
+static void takes_no_chance_with_a_list_that_does_not_say(void **state)
+{
+	const char *const names[] = { "n1", "n2", "n3", "a", "b", "sub/c" };
+	struct world *w = *state;
+	struct svmdk_error err;
+	struct container now;
+
+	scratch_file("n1", "n", 4096);
+	scratch_file("n2", "n", 2048);
+	assert_int_equal(begin_list(w, names, 6, 3, &err), 0);
+	drop_done_line();
+	refuses(w, ESTALE, "of before a step");
+	assert_int_equal(rename("a", "away"), 0);
+	refuses(w, ESTALE, "extent a is missing, which");
+	assert_int_equal(rename("away", "a"), 0);
+	container_of(STEP_3, &now);
+	assert_int_equal(leftovers_recover(&now, NULL, &err), 0);
+	container_close(&now);
+	assert_true(exists("n1") && exists("n2") && !exists("a"));
+}
+
+/* To write in a list must not make it one of now: what was put there since is another's. */
+static void knows_when_it_was_written_by_its_birth(void **state)
+{
+	const char *const names[] = { "a", "b", "sub/c", "old" };
+	const char *const said[] = {
+		"old, which an interrupted command was to remove, is named by"
+	};
+	const struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, { .tv_nsec = UTIME_NOW } };
+	struct world *w = *state;
+	struct svmdk_error err;
+	struct statx st;
+
+	assert_int_equal(begin_list(w, names, 4, 3, &err), 0);
+	assert_int_equal(statx(AT_FDCWD, LIST, 0, STATX_BTIME, &st), 0);
+	if (!(st.stx_mask & STATX_BTIME)) {
+		assert_int_equal(leftovers_end(&w->c, &err), 0);
+		print_message("skipped: no time of birth here\n");
+		skip();
+	}
+	scratch_file("old", "o", 4096);
+	other_descriptor("d.vmdk", "old");
+	wait_a_tick("old");
+	assert_int_equal(utimensat(AT_FDCWD, LIST, times, 0), 0);
+	recover_saying(&w->c, said, 1);
+	assert_true(exists("old"));
+}
+
+/* A descriptor of such a name is one of another program, and has no list. */
+static void a_name_may_be_too_long_for_a_list(void **state)
+{
+	struct svmdk_error err;
+	struct container c;
+	char name[250];
+
+	(void)state;
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	scratch_file(name, TEXT, 0);
+	assert_int_equal(container_open(&c, name, NULL, 0, &err), 0);
+	assert_int_equal(leftovers_recover(&c, NULL, &err), 0);
+	assert_int_equal(leftovers_check(&c, &err), 0);
+	container_close(&c);
+}
+
 static void takes_what_is_missing_for_lost_where_nothing_is_done(void **state)
 {
 	const char *const names[] = { "new", "sub/c" };
@@ -779,6 +877,9 @@ int main(void)
 		TEST(removes_nothing_where_an_extent_cannot_be_looked_at),
 		TEST(refuses_a_descriptor_of_before_what_is_done),
 		TEST(notes_what_is_done_before_it_clears_up),
+		TEST(takes_no_chance_with_a_list_that_does_not_say),
+		TEST(knows_when_it_was_written_by_its_birth),
+		TEST(a_name_may_be_too_long_for_a_list),
 		TEST(takes_what_is_missing_for_lost_where_nothing_is_done),
 		TEST(is_not_about_a_descriptor_that_lacks_an_extent),
 		TEST(leaves_what_is_no_file),
