@@ -79,7 +79,7 @@ live_through() {
 list_points() {
 	/job/programs/replay list $log | awk '
 		function point(from, to) {
-			print from, to, acknowledged[1] + 0, acknowledged[2] + 0, acknowledged[3] + 0
+			print from + 0, to, acknowledged[1] + 0, acknowledged[2] + 0, acknowledged[3] + 0
 		}
 		# It is under way, or done.
 		$2 ~ /^flush/ {
