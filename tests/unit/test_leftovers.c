@@ -735,6 +735,23 @@ static void knows_when_it_was_written_by_its_birth(void **state)
 	assert_true(exists("old"));
 }
 
+/* Nobody opens it, so that it may be anywhere. */
+static void what_is_not_accessed_may_be_out_of_reach(void **state)
+{
+	const char *const names[] = { "new" };
+	struct world *w = *state;
+	struct svmdk_error err;
+	struct container now;
+
+	container_close(&w->c);
+	container_of(TEXT "NOACCESS 8 FLAT \"../away/x\" 0\n", &now);
+	w->c = now;
+	begin(w, names, 1);
+	scratch_file("new", "n", 100);
+	assert_int_equal(leftovers_check(&now, &err), 0);
+	assert_int_equal(recover(w).removed, 1);
+}
+
 /* A descriptor of such a name is one of another program, and has no list. */
 static void a_name_may_be_too_long_for_a_list(void **state)
 {
@@ -879,6 +896,7 @@ int main(void)
 		TEST(notes_what_is_done_before_it_clears_up),
 		TEST(takes_no_chance_with_a_list_that_does_not_say),
 		TEST(knows_when_it_was_written_by_its_birth),
+		TEST(what_is_not_accessed_may_be_out_of_reach),
 		TEST(a_name_may_be_too_long_for_a_list),
 		TEST(takes_what_is_missing_for_lost_where_nothing_is_done),
 		TEST(is_not_about_a_descriptor_that_lacks_an_extent),

@@ -652,6 +652,13 @@ stopped_at() {
 	strace -qq -f -o /dev/null -e trace=unlinkat -e inject=unlinkat:signal=KILL:when=1 \
 		svmdk grow disk.vmdk 5M || true
 	[ -e .disk.vmdk.svmdk-files ]
+	# Another user's list is his to follow, and no reason to refuse a disk.
+	chown 65534 .disk.vmdk.svmdk-files
+	dev=$(svmdk attach disk.vmdk 2>"$BATS_TEST_TMPDIR/said")
+	svmdk detach "$dev"
+	grep '^svmdk: .disk.vmdk.svmdk-files: warning: left by an interrupted command of another user' \
+		"$BATS_TEST_TMPDIR/said"
+	chown 0 .disk.vmdk.svmdk-files
 	dev=$(svmdk attach disk.vmdk)
 	write_disk "$dev" $((4 << 20)) 4096
 	svmdk detach "$dev"
