@@ -449,6 +449,31 @@ static int look_at_list(int fd, struct stat *st)
 	return 0;
 }
 
+/* An extent that has the name of a list is none, whatever is in it, and is not to go for that. */
+static int refuse_extents(const struct recovery *r, struct svmdk_error *err)
+{
+	const struct descriptor *d = &r->c->descriptor;
+	const struct extent *e;
+	struct stat st;
+	char *base;
+	int folder;
+
+	for (e = d->extents; e < d->extents + d->nr_extents; e++) {
+		if (!extent_has_file(e))
+			continue;
+		if (leftovers_stat(r->c, e->name, &folder, &base, &st, err)) {
+			if (err->code == ENOMEM)
+				return error_at(err, r->c->path, e->line);
+			continue;
+		}
+		close(folder);
+		free(base);
+		if (open_policy_check_own(&r->c->policy, e->name, &st, err))
+			return error_at(err, r->c->path, e->line);
+	}
+	return 0;
+}
+
 static int follow_list(struct recovery *r, int fd, const char *name, struct svmdk_error *err)
 {
 	char self[SELF_LEN], home[SELF_LEN];
@@ -542,7 +567,7 @@ int leftovers_recover(const struct container *c, struct leftovers_found *found,
 	clear_replacements(c);
 	ret = leftovers_open(c, name, &fd, err);
 	if (fd >= 0) {
-		ret = follow_list(&r, fd, name, err);
+		ret = refuse_extents(&r, err) || follow_list(&r, fd, name, err) ? -1 : 0;
 		close(fd);
 		if (!ret)
 			ret = leftovers_end(c, err);

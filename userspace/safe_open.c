@@ -259,9 +259,9 @@ static int refuse(struct svmdk_error *err, int code, const char *name)
 	}
 }
 
-/* By whatever name it was reached. They are looked at each time, for they are replaced whole. */
-static int check_own(const struct open_policy *policy, const char *name, const struct stat *st,
-		     struct svmdk_error *err)
+/* They are looked at each time, for they are replaced whole. */
+int open_policy_check_own(const struct open_policy *policy, const char *name, const struct stat *st,
+			  struct svmdk_error *err)
 {
 	struct stat own;
 	size_t i;
@@ -284,7 +284,7 @@ static int check_type(const struct open_policy *policy, const char *name, const 
 {
 	switch (st->st_mode & S_IFMT) {
 	case S_IFREG:
-		return check_own(policy, name, st, err);
+		return open_policy_check_own(policy, name, st, err);
 	case S_IFBLK:
 		return block_allowed ? 0 : refuse(err, ENOTBLK, name);
 	case S_IFDIR:

@@ -70,6 +70,18 @@ int open_policy_init(struct open_policy *policy, const char *dir, const struct s
 int open_policy_own(struct open_policy *policy, char *name, struct svmdk_error *err);
 
 /**
+ * open_policy_check_own() - whether a file is one of these, by whatever name it was reached
+ * @policy: which ones
+ * @name: of the extent, as the descriptor has it
+ * @st: status of the file
+ * @err: filled when it is; without a place
+ *
+ * Returns 0 or -1.
+ */
+int open_policy_check_own(const struct open_policy *policy, const char *name, const struct stat *st,
+			  struct svmdk_error *err);
+
+/**
  * open_policy_allow() - allow what is in another folder or below it
  * @policy: widened
  * @dir: path of the folder; the caller trusts it, so links in it are followed

@@ -752,6 +752,31 @@ static void what_is_not_accessed_may_be_out_of_reach(void **state)
 	assert_int_equal(recover(w).removed, 1);
 }
 
+/* Of another program; a list that is not whole would be removed else. */
+static void an_extent_is_no_list(void **state)
+{
+	const char *const names[] = { LIST, "other name" };
+	struct world *w = *state;
+	struct svmdk_error err;
+	struct container now;
+	char text[512];
+	size_t i;
+
+	container_close(&w->c);
+	scratch_file(LIST, "x", 4096);
+	assert_int_equal(link(LIST, "other name"), 0);
+	for (i = 0; i < 2; i++) {
+		snprintf(text, sizeof(text), HEAD "RW 8 FLAT \"%s\" 0\n", names[i]);
+		container_of(text, &now);
+		assert_int_equal(leftovers_recover(&now, NULL, &err), -1);
+		assert_has(err.text, "is what svmdk keeps as");
+		assert_int_equal(err.line, 6);
+		assert_true(exists(LIST));
+		container_close(&now);
+	}
+	assert_int_equal(container_open(&w->c, "c.vmdk", NULL, 0, &err), 0);
+}
+
 /* A descriptor of such a name is one of another program, and has no list. */
 static void a_name_may_be_too_long_for_a_list(void **state)
 {
@@ -897,6 +922,7 @@ int main(void)
 		TEST(takes_no_chance_with_a_list_that_does_not_say),
 		TEST(knows_when_it_was_written_by_its_birth),
 		TEST(what_is_not_accessed_may_be_out_of_reach),
+		TEST(an_extent_is_no_list),
 		TEST(a_name_may_be_too_long_for_a_list),
 		TEST(takes_what_is_missing_for_lost_where_nothing_is_done),
 		TEST(is_not_about_a_descriptor_that_lacks_an_extent),
