@@ -54,10 +54,10 @@ ended_well() {
 whatever_fails() {
 	local before=$1 after=$2 kind at step=1 number=0
 	shift 2
-	thorough || step=97
+	thorough || step=149
 	for kind in memory calls; do
 		# Not a place past the end of what asks for little.
-		for ((at = 1 + RANDOM % (step < 5 ? step : 5);; at += step)); do
+		for ((at = 1 + RANDOM % (step < 5 ? step : 5);; at += step > 1 ? step / 2 + RANDOM % step : 1)); do
 			"$before"
 			failing $kind $at "$@" || break
 			which="svmdk $*: $kind $at, $(cat "$told"): status $status"
