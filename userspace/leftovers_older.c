@@ -93,18 +93,18 @@ static uint64_t sectors_of(const char *done)
 /* The line alone, in the place that it has: there may be no room for another list. */
 static int write_done(int fd, const char *line, off_t at)
 {
-	const struct timespec *mtime;
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
 	struct stat st;
 	ssize_t done;
 	int code;
 
 	if (fstat(fd, &st))
 		return -1;
+	times[1] = st.st_mtim;
 	done = pwrite(fd, line, DONE_LEN - 1, at);
 	code = done < 0 ? errno : done < (ssize_t)DONE_LEN - 1 ? EIO : 0;
 	/* Where no file has a time of birth this tells what was changed since it was written. */
-	mtime = &st.st_mtim;
-	if (futimens(fd, (const struct timespec[]){ { .tv_nsec = UTIME_OMIT }, *mtime }) && !code)
+	if (futimens(fd, times) && !code)
 		code = errno;
 	if (!code)
 		return fsync(fd);

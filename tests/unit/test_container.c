@@ -307,6 +307,7 @@ static void notices_a_change(void **state)
 
 static void gives_a_new_cid(void **state)
 {
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
 	struct stat before, after;
 	struct svmdk_error err;
 	struct container c;
@@ -330,9 +331,13 @@ static void gives_a_new_cid(void **state)
 	assert_int_equal(after.st_mode, before.st_mode);
 	assert_int_not_equal(after.st_ino, before.st_ino);
 
-	/* With the lock held, and again. */
+	/* With the lock held, and again; later by its time, whatever the clock says. */
 	assert_int_equal(container_lock(&c, &err), 0);
+	times[1].tv_sec = after.st_mtim.tv_sec + 1000;
+	assert_int_equal(futimens(c.fd, times) | fstat(c.fd, &c.st), 0);
 	assert_int_equal(container_new_cid(&c, &err), 0);
+	assert_int_equal(stat("c.vmdk", &after), 0);
+	assert_true(after.st_mtim.tv_sec > times[1].tv_sec);
 	assert_true(c.locked);
 	assert_int_not_equal(c.descriptor.cid, first);
 	container_close(&c);
