@@ -601,19 +601,26 @@ static void container_of(const char *text, struct container *c)
 	HEAD "RW 8 FLAT \"n1\" 0\nRW 4 FLAT \"n2\" 0\nRW 4 FLAT \"b\" 12\n" \
 	     "RW 8 FLAT \"sub/c\" 0\nRW 8 ZERO\n"
 
+static void begin_steps(const struct world *w, const char *last)
+{
+	const char *const names[] = { "n1", "n2", last, "a", "b", "sub/c" };
+	struct svmdk_error err;
+
+	scratch_file("n1", "n", 4096);
+	scratch_file("n2", "n", 2048);
+	assert_int_equal(begin_list(w, names, 6, 3, &err), 0);
+}
+
 /* One that somebody puts back is of any step. */
 static void refuses_a_descriptor_of_before_what_is_done(void **state)
 {
 	static const char *const olds[] = { TEXT, STEP_1 };
-	const char *const names[] = { "n1", "n2", "n3", "a", "b", "sub/c" };
 	struct world *w = *state;
 	struct svmdk_error err;
 	struct container now;
 	size_t i;
 
-	scratch_file("n1", "n", 4096);
-	scratch_file("n2", "n", 2048);
-	assert_int_equal(begin_list(w, names, 6, 3, &err), 0);
+	begin_steps(w, "n3");
 	container_of(STEP_2, &now);
 	assert_int_equal(leftovers_note_done(&now, 8, &err), 0);
 	container_close(&now);
@@ -647,14 +654,11 @@ static void refuses_a_descriptor_of_before_what_is_done(void **state)
 /* Cleared up by a newer one, but not to its end: then what that has is what is done. */
 static void notes_what_is_done_before_it_clears_up(void **state)
 {
-	const char *const names[] = { "n1", "n2", "../n3", "a", "b", "sub/c" };
 	struct world *w = *state;
 	struct svmdk_error err;
 	struct container now;
 
-	scratch_file("n1", "n", 4096);
-	scratch_file("n2", "n", 2048);
-	assert_int_equal(begin_list(w, names, 6, 3, &err), 0);
+	begin_steps(w, "../n3");
 	container_of(STEP_2, &now);
 	assert_int_equal(leftovers_note_done(&now, 8, &err), 0);
 	/* Less changes nothing. */
@@ -689,14 +693,11 @@ static void drop_done_line(void)
 
 static void takes_no_chance_with_a_list_that_does_not_say(void **state)
 {
-	const char *const names[] = { "n1", "n2", "n3", "a", "b", "sub/c" };
 	struct world *w = *state;
 	struct svmdk_error err;
 	struct container now;
 
-	scratch_file("n1", "n", 4096);
-	scratch_file("n2", "n", 2048);
-	assert_int_equal(begin_list(w, names, 6, 3, &err), 0);
+	begin_steps(w, "n3");
 	drop_done_line();
 	refuses(w, ESTALE, "of before a step");
 	assert_int_equal(rename("a", "away"), 0);
