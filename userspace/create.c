@@ -84,10 +84,9 @@ static int check_claims(const struct creation *c, struct svmdk_error *err)
 /* Of a container that had this name, and has perhaps another one now. */
 static int check_own_list(const struct creation *c, struct svmdk_error *err)
 {
-	char *list;
+	char *list = leftovers_name(c->name);
 	bool there;
 
-	list = leftovers_name(c->name);
 	if (!list)
 		return error_errno(err, ENOMEM, "cannot create the container");
 	there = faccessat(c->files.dirfd, list, F_OK, AT_SYMLINK_NOFOLLOW) == 0;

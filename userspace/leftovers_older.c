@@ -169,22 +169,19 @@ int leftovers_note_done(const struct container *c, uint64_t sectors, struct svmd
 	return ret;
 }
 
-static bool names_made(const char *text, const struct extent *e)
-{
-	return extent_has_file(e) && leftovers_has_line(text, LEFTOVERS_MADE, e->name);
-}
-
+/* From the end, where a command that got through has one: to look for a name takes the list. */
 uint64_t leftovers_done_by(const struct descriptor *d, const char *text)
 {
-	uint64_t at = 0, end = 0;
+	uint64_t end = d->sectors;
+	const struct extent *e;
 	size_t i;
 
-	for (i = 0; i < d->nr_extents; i++) {
-		at += d->extents[i].sectors;
-		if (names_made(text, &d->extents[i]))
-			end = at;
+	for (i = d->nr_extents; i--; end -= e->sectors) {
+		e = &d->extents[i];
+		if (extent_has_file(e) && leftovers_has_line(text, LEFTOVERS_MADE, e->name))
+			return end;
 	}
-	return end;
+	return 0;
 }
 
 /*

@@ -90,6 +90,19 @@ static int compare_ranges(const void *a, const void *b)
 	return 0;
 }
 
+static int look_at_extent(const struct recovery *r, const struct extent *e, struct stat *st,
+			  struct svmdk_error *err)
+{
+	char *base;
+	int folder;
+
+	if (leftovers_stat(r->c, e->name, &folder, &base, st, err))
+		return error_at(err, r->c->path, e->line);
+	close(folder);
+	free(base);
+	return 0;
+}
+
 /*
  * Returns 1 when it is missing. One that cannot be looked at may be any of those in the list,
  * so that nothing is removed.
@@ -97,22 +110,18 @@ static int compare_ranges(const void *a, const void *b)
 static int find_extent(struct recovery *r, const struct extent *e, struct svmdk_error *err)
 {
 	struct stat st;
-	char *base;
-	int folder;
 
 	/* What is named beside zeroes is not read. */
 	if (!e->name || e->type == EXTENT_ZERO)
 		return 0;
-	if (leftovers_stat(r->c, e->name, &folder, &base, &st, err)) {
+	if (look_at_extent(r, e, &st, err)) {
 		/* What is not opened may be out of reach, and what is on the list is not. */
 		if (!extent_has_file(e) && err->code != ENOMEM)
 			return 0;
 		if (err->code == ENOENT)
 			return extent_has_file(e);
-		return error_at(err, r->c->path, e->line);
+		return -1;
 	}
-	close(folder);
-	free(base);
 	r->named[r->nr++] = (struct named_range){
 		.dev = st.st_dev,
 		.ino = st.st_ino,
@@ -455,19 +464,15 @@ static int refuse_extents(const struct recovery *r, struct svmdk_error *err)
 	const struct descriptor *d = &r->c->descriptor;
 	const struct extent *e;
 	struct stat st;
-	char *base;
-	int folder;
 
 	for (e = d->extents; e < d->extents + d->nr_extents; e++) {
 		if (!extent_has_file(e))
 			continue;
-		if (leftovers_stat(r->c, e->name, &folder, &base, &st, err)) {
+		if (look_at_extent(r, e, &st, err)) {
 			if (err->code == ENOMEM)
-				return error_at(err, r->c->path, e->line);
+				return -1;
 			continue;
 		}
-		close(folder);
-		free(base);
 		if (open_policy_check_own(&r->c->policy, e->name, &st, err))
 			return error_at(err, r->c->path, e->line);
 	}
