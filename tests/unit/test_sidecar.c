@@ -261,14 +261,19 @@ static void close_marks(struct container *c, struct marks *m)
 	container_close(c);
 }
 
-static void open_again(struct container *c, struct marks *m)
+static void open_marks(struct container *c, struct marks *m)
 {
 	struct svmdk_error err;
 
-	close_marks(c, m);
 	assert_int_equal(container_open(c, "d", NULL, 0, &err), 0);
 	assert_int_equal(marks_open(m, c, true, &err), 0);
 	marks_look(m);
+}
+
+static void open_again(struct container *c, struct marks *m)
+{
+	close_marks(c, m);
+	open_marks(c, m);
 }
 
 static void expect(const struct marks *m, enum change a, enum change b, enum change c,
@@ -513,9 +518,7 @@ static enum change descriptor_after_session(bool cid)
 	assert_int_equal(detach_marks_end(&d, &err), 0);
 	detach_marks_free(&d);
 	device_free(&device);
-	assert_int_equal(container_open(&c, "d", NULL, 0, &err), 0);
-	assert_int_equal(marks_open(&m, &c, true, &err), 0);
-	open_again(&c, &m);
+	open_marks(&c, &m);
 	change = marks_change(&m, THE_DESCRIPTOR);
 	close_marks(&c, &m);
 	return change;

@@ -297,6 +297,14 @@ cat_disk() {
 	done
 }
 
+# killed_at "CALL N" COMMAND…: it begins its Nth such call, and no more, if it gets that far
+killed_at() {
+	local at=$1
+	shift
+	strace -qq -f -o /dev/null -e trace="${at% *}" \
+		-e inject="${at% *}:signal=KILL:when=${at#* }" "$@" || true
+}
+
 # flip_bit FILE OFFSET: one bit of the byte there, and nobody shall see by its times
 # that it was
 flip_bit() {

@@ -369,8 +369,7 @@ is_not_detached() {
 
 # grow_killed "CALL N" FILE SIZE: killed where it begins its Nth such call; its list is left
 grow_killed() {
-	strace -qq -f -o /dev/null -e trace="${1% *}" -e inject="${1% *}:signal=KILL:when=${1#* }" \
-		svmdk grow "$2" "$3" || true
+	killed_at "$1" svmdk grow "$2" "$3"
 	[ -e ".$2.svmdk-files" ]
 }
 

@@ -658,8 +658,7 @@ attached_elsewhere() {
 
 # Else nothing is cleared up while one is missing.
 @test "a missing extent comes back though a killed command left something" {
-	strace -qq -f -o /dev/null -e trace=renameat -e inject=renameat:signal=KILL:when=1 \
-		svmdk grow c.vmdk +2M || true
+	killed_at "renameat 1" svmdk grow c.vmdk +2M
 	[ -e .c.vmdk.svmdk-files ]
 	rm c-f002.vmdk
 	svmdk repair c.vmdk --from copy
@@ -671,8 +670,7 @@ attached_elsewhere() {
 
 # kill_resplit: before there is a new descriptor, so that all of the old extents are needed
 kill_resplit() {
-	strace -qq -f -o /dev/null -e trace=renameat -e inject=renameat:signal=KILL:when=1 \
-		svmdk resplit c.vmdk -e 512K || true
+	killed_at "renameat 1" svmdk resplit c.vmdk -e 512K
 	[ -e .c.vmdk.svmdk-files ] && [ -e c-2-f001.vmdk ]
 }
 
@@ -706,8 +704,7 @@ files_and_sums() {
 	local before
 	random_bytes 10 | dd of=c-f001.vmdk conv=notrunc status=none
 	svmdk manifest c.vmdk
-	strace -qq -o /dev/null -e trace=renameat -e inject=renameat:signal=KILL:when=5 \
-		svmdk resplit c.vmdk -e 512K --low-space || true
+	killed_at "renameat 5" svmdk resplit c.vmdk -e 512K --low-space
 	[ ! -e c-f001.vmdk ]
 	[ -e c-2-f001.vmdk ]
 	rm c.vmdk

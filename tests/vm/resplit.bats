@@ -435,8 +435,7 @@ killed_everywhere() {
 	make_container disk.vmdk 4096 4096
 	keep disk.vmdk
 	cp disk.vmdk "$BATS_TEST_TMPDIR/old"
-	strace -qq -f -o /dev/null -e trace=unlinkat -e inject=unlinkat:signal=KILL:when=2 \
-		svmdk resplit disk.vmdk -e 1M || true
+	killed_at "unlinkat 2" svmdk resplit disk.vmdk -e 1M
 	[ ! -e disk-f001.vmdk ]
 	cp disk.vmdk "$BATS_TEST_TMPDIR/new"
 	cat "$BATS_TEST_TMPDIR/old" >disk.vmdk
@@ -458,8 +457,7 @@ killed_everywhere() {
 	enter ext4
 	make_container disk.vmdk 4096 4096
 	keep disk.vmdk
-	strace -qq -f -o /dev/null -e trace=fsync -e inject=fsync:signal=KILL:when=2 \
-		svmdk resplit disk.vmdk -e 1M || true
+	killed_at "fsync 2" svmdk resplit disk.vmdk -e 1M
 	[ -e .disk.vmdk.svmdk-files ]
 	[ ! -e disk-2-f001.vmdk ]
 	fails_with 1 'may make or remove disk-2-f001.vmdk, or have been interrupted when it did \(.disk.vmdk.svmdk-files\); repeat that one, choose' \
@@ -509,8 +507,7 @@ stopped_at() {
 	enter ext4
 	svmdk create c.vmdk 4M
 	svmdk resplit c.vmdk -e 2M
-	strace -qq -f -o /dev/null -e trace=fsync -e inject=fsync:signal=KILL:when=2 \
-		svmdk resplit c.vmdk -e 1M || true
+	killed_at "fsync 2" svmdk resplit c.vmdk -e 1M
 	mv c.vmdk old.vmdk
 	fails_with 1 'c.vmdk: an interrupted command on a container of this name left .c.vmdk.svmdk-files' \
 		svmdk create c.vmdk 4M
@@ -535,8 +532,7 @@ stopped_at() {
 		svmdk check $name.vmdk
 	done
 	mv y.vmdk x-2.vmdk
-	strace -qq -f -o /dev/null -e trace=fsync -e inject=fsync:signal=KILL:when=2 \
-		svmdk resplit x.vmdk -e 1M || true
+	killed_at "fsync 2" svmdk resplit x.vmdk -e 1M
 	grep '^made sub/x-2-f001.vmdk$' .x.vmdk.svmdk-files
 	keep x-2.vmdk
 	svmdk resplit x-2.vmdk -e 1M
@@ -573,8 +569,7 @@ stopped_at() {
 	make_container disk.vmdk 4096 4096
 	sed -i 's/^RW 4096 FLAT "disk-f002.vmdk" 0/&\nRW 40960 ZERO/' disk.vmdk
 	keep disk.vmdk
-	strace -qq -f -o /dev/null -e trace=renameat -e inject=renameat:signal=KILL:when=8 \
-		svmdk resplit disk.vmdk -e 1M --low-space --fill || true
+	killed_at "renameat 8" svmdk resplit disk.vmdk -e 1M --low-space --fill
 	[ -e .disk.vmdk.svmdk-files ]
 	refused '' grep disk-f00 disk.vmdk
 	svmdk resplit disk.vmdk -e 1M --low-space --fill 2>"$BATS_TEST_TMPDIR/said"
@@ -592,8 +587,7 @@ stopped_at() {
 	keep disk.vmdk
 	cp -p disk.vmdk "$old"
 	# Before anything is used up it is the one in force.
-	strace -qq -f -o /dev/null -e trace=renameat -e inject=renameat:signal=KILL:when=1 \
-		svmdk resplit disk.vmdk -e 1M --low-space || true
+	killed_at "renameat 1" svmdk resplit disk.vmdk -e 1M --low-space
 	cp -p "$old" disk.vmdk
 	svmdk grow disk.vmdk 8M
 	holds disk.vmdk
@@ -603,12 +597,10 @@ stopped_at() {
 	# One of a step, as a backup may have it that is made meanwhile.
 	mkdir "$BATS_TEST_TMPDIR/other"
 	cp -p disk.vmdk disk-f001.vmdk "$BATS_TEST_TMPDIR/other"
-	strace -qq -f -o /dev/null -e trace=renameat -e inject=renameat:signal=KILL:when=2 \
-		svmdk resplit "$BATS_TEST_TMPDIR/other/disk.vmdk" -e 1M --low-space || true
+	killed_at "renameat 2" svmdk resplit "$BATS_TEST_TMPDIR/other/disk.vmdk" -e 1M --low-space
 	cp -p "$BATS_TEST_TMPDIR/other/disk.vmdk" "$BATS_TEST_TMPDIR/step.vmdk"
 	grep -c '^RW' "$BATS_TEST_TMPDIR/step.vmdk" | grep -x 2
-	strace -qq -f -o /dev/null -e trace=renameat -e inject=renameat:signal=KILL:when=4 \
-		svmdk resplit disk.vmdk -e 1M --low-space || true
+	killed_at "renameat 4" svmdk resplit disk.vmdk -e 1M --low-space
 	cp -p disk.vmdk "$amid"
 	for older in "$old" "$BATS_TEST_TMPDIR/step.vmdk"; do
 		cp -p "$older" disk.vmdk
@@ -636,8 +628,7 @@ stopped_at() {
 	enter ext4
 	make_container disk.vmdk 4096 4096
 	keep disk.vmdk
-	strace -qq -f -o /dev/null -e trace=unlinkat -e inject=unlinkat:signal=KILL:when=1 \
-		svmdk resplit disk.vmdk -e 1M || true
+	killed_at "unlinkat 1" svmdk resplit disk.vmdk -e 1M
 	[ -e .disk.vmdk.svmdk-files ]
 	dev=$(svmdk attach -r disk.vmdk)
 	svmdk detach "$dev"
@@ -649,8 +640,7 @@ stopped_at() {
 	svmdk detach "$dev"
 	holds disk.vmdk
 	cp -p disk.vmdk "$BATS_TEST_TMPDIR/old.vmdk"
-	strace -qq -f -o /dev/null -e trace=unlinkat -e inject=unlinkat:signal=KILL:when=1 \
-		svmdk grow disk.vmdk 5M || true
+	killed_at "unlinkat 1" svmdk grow disk.vmdk 5M
 	[ -e .disk.vmdk.svmdk-files ]
 	# Another user's list is his to follow, and no reason to refuse a disk.
 	chown 65534 .disk.vmdk.svmdk-files
@@ -674,8 +664,7 @@ stopped_at() {
 	truncate -s 1M disk-f001.vmdk disk-f002.vmdk
 	write_descriptor disk.vmdk 'RW 2048 FLAT "disk-f001.vmdk" 0' 'RW 2048 FLAT "disk-f002.vmdk" 0'
 	keep disk.vmdk
-	strace -qq -f -o /dev/null -e trace=renameat -e inject=renameat:signal=KILL:when=1 \
-		svmdk resplit disk.vmdk -e 512K || true
+	killed_at "renameat 1" svmdk resplit disk.vmdk -e 512K
 	[ -e .disk.vmdk.svmdk-files ]
 	chmod 600 disk.vmdk
 	svmdk resplit disk.vmdk -e 512K
@@ -708,8 +697,7 @@ stopped_at() {
 
 # killed_removing: resplit, when it has removed one of the two old extents
 killed_removing() {
-	strace -qq -f -o /dev/null -e trace=unlinkat -e inject=unlinkat:signal=KILL:when=2 \
-		svmdk resplit disk.vmdk "$@" || true
+	killed_at "unlinkat 2" svmdk resplit disk.vmdk "$@"
 	[ -e .disk.vmdk.svmdk-files ]
 	[ ! -e disk-f001.vmdk ]
 	[ -e disk-f002.vmdk ]
